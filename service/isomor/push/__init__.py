@@ -1,0 +1,1 @@
+"""Pushes: the bus that carries them between processes, and who has joined which topic here."""
