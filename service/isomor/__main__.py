@@ -1,0 +1,5 @@
+"""`python -m isomor` is `isomor`."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,197 @@
+"""One call in, one answer out. The core behind both transports: it knows no sockets and no Sanic.
+
+Every call is a task of its own, so that time-outs, task groups and context variables work as anywhere, and nothing
+leaks from one call into another. A call is settled once: by its answer, its time-out, or its cancellation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import secrets
+import sys
+import time
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import msgspec
+
+from .context import Context
+from .errors import ApiError
+from .functions import Function
+from .loader import Registry
+from .messages import encode
+
+logger = logging.getLogger("isomor")
+access_logger = logging.getLogger("isomor.access")
+
+T = TypeVar("T")
+
+# Called once for each call, with its JSON or its error, the other being None.
+Answer = Callable[["Call", bytes | None, ApiError | None], None]
+
+
+def start_task(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    """A task that has run up to its first wait already, where Python can do that: 1 µs in place of 5."""
+    if sys.version_info >= (3, 12):
+        return asyncio.Task(coroutine, loop=loop, eager_start=True)
+    return loop.create_task(coroutine)
+
+
+class Call:
+    """A call that is running.
+
+    Attributes:
+        function: what was called.
+        ctx: the context that it runs in.
+        settled: whether it has been answered.
+    """
+
+    __slots__ = ("_answer", "_began", "_calls", "_task", "_timer", "ctx", "function", "key", "settled")
+
+    def __init__(self, calls: Calls, function: Function, ctx: Context, answer: Answer, key: Any) -> None:
+        self.function = function
+        self.ctx = ctx
+        self.settled = False
+        self.key = key
+        self._calls = calls
+        self._answer = answer
+        self._task: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._began = time.perf_counter()
+
+    def settle(self, payload: bytes | None, error: ApiError | None) -> None:
+        """Answer it, unless that has been done."""
+        if self.settled:
+            return
+        self.settled = True
+        if self._timer is not None:
+            self._timer.cancel()
+        self._calls._ended(self, error)
+        self._answer(self, payload, error)
+
+    def cancel(self, error: ApiError | None = None) -> None:
+        """Answer it with `error` (CANCELLED where there is none), and cancel what runs.
+
+        The answer does not wait: a function may take its time to wind up, and a thread cannot be stopped.
+        """
+        self.settle(None, error or ApiError.of("CANCELLED", f"{self.function.name} was cancelled."))
+        if self._task is not None:
+            self._task.cancel()
+
+    def _time_out(self) -> None:
+        seconds = self._calls.timeout
+        message = f"{self.function.name} took longer than {seconds:g} s and was cancelled."
+        self.cancel(ApiError.of("TIMEOUT", message))
+
+
+class Calls:
+    """Runs calls. One for each worker, on its event loop.
+
+    Attributes:
+        registry: what can be called; replaced as a whole by a reload.
+        running: the calls that are not answered yet.
+        draining: whether new calls are refused, since the server is about to stop.
+        timeout: seconds that a call may take; 0: for ever.
+    """
+
+    def __init__(self, registry: Registry, *, timeout: float, threads: int, debug: bool, access_log: bool) -> None:
+        self.registry = registry
+        self.timeout = timeout
+        self.running: set[Call] = set()
+        self.draining = False
+        self._loop = asyncio.get_running_loop()
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="isomor")
+        self._debug = debug
+        self._access_log = access_log
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._all_done = asyncio.Event()
+
+    def start(self, function: Function, raw: msgspec.Raw, ctx: Context, answer: Answer, key: Any = None) -> Call:
+        """Call `function`; `answer` is called once, perhaps before this returns.
+
+        Args:
+            function: as `registry.find` gave it.
+            raw: its arguments, a JSON array.
+            ctx: the context of this call.
+            answer: what gets the outcome.
+            key: anything by which the caller knows its call.
+        """
+        call = Call(self, function, ctx, answer, key)
+        self.running.add(call)
+        if self.draining:
+            call.settle(None, ApiError.of("UNAVAILABLE", "The server is stopping; call again."))
+            return call
+        task = start_task(self._loop, self._run(call, raw))
+        if not task.done():
+            call._task = task
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+            if self.timeout > 0 and not call.settled:
+                call._timer = self._loop.call_later(self.timeout, call._time_out)
+        return call
+
+    async def _run(self, call: Call, raw: msgspec.Raw) -> None:
+        try:
+            before_call = self.registry.hooks.before_call
+            if before_call is not None and inspect.isawaitable(waiting := before_call(call.ctx)):
+                await waiting
+            args = call.function.decode(raw)
+            result = await call.function.run(args, call.ctx, self._executor)
+            payload = encode(result)
+        except GeneratorExit:
+            raise
+        except ApiError as error:
+            call.settle(None, error)
+        except BaseException as error:
+            # Nothing that user code raises ends the server: neither SystemExit nor a stray CancelledError.
+            if not call.settled:
+                call.settle(None, self.internal(error, call.function.name))
+        else:
+            call.settle(payload, None)
+
+    def internal(self, error: BaseException, name: str) -> ApiError:
+        """Log what went wrong under an id of its own, and give the error that tells the client that id alone."""
+        error_id = secrets.token_hex(8)
+        logger.error("%s failed, errorId %s", name, error_id, exc_info=error)
+        message = f"{type(error).__name__}: {error}" if self._debug else "Something went wrong on the server."
+        answer = ApiError.of("INTERNAL", message)
+        answer.error_id = error_id
+        return answer
+
+    def _ended(self, call: Call, error: ApiError | None) -> None:
+        self.running.discard(call)
+        if not self.running:
+            self._all_done.set()
+        if self._access_log:
+            access_logger.info(
+                "%s %s %s %.1f ms",
+                call.ctx.type,
+                call.function.name,
+                error.code if error else "OK",
+                (time.perf_counter() - call._began) * 1000,
+                extra={"call": call.function.name, "transport": call.ctx.type, "code": error.code if error else "OK"},
+            )
+
+    async def drain(self, seconds: float) -> None:
+        """Refuse new calls, and wait for the running ones, at most so long; then cancel them, answered UNAVAILABLE."""
+        self.draining = True
+        self._all_done.clear()
+        if self.running:
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._all_done.wait()
+            except TimeoutError:
+                logger.warning("%d calls did not end within %g s and are cancelled", len(self.running), seconds)
+        for call in list(self.running):
+            call.cancel(ApiError.of("UNAVAILABLE", "The server stopped before the call had ended."))
+
+    async def close(self) -> None:
+        """Cancel what still runs, and let go of the threads."""
+        for task in list(self._tasks):
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(list(self._tasks), timeout=1)
+        self._executor.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,212 @@
+"""The commands (DESIGN: docs/commands.md). Each reads the configuration in the same way and says what is wrong."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+import isomor
+
+from . import client_call, logs
+from .config import Config, Loaded, describe, load_config
+from .errors import ConfigError, LoadError, StartupError
+from .loader import Registry, load
+from .server import workers
+
+logger = logging.getLogger("isomor")
+
+
+def main() -> None:
+    """Run `isomor`."""
+    cli(prog_name="isomor")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(isomor.__version__, prog_name="isomor")
+def cli() -> None:
+    """Call Python functions from the browser as if they were local."""
+
+
+def _settings(function: Any) -> Any:
+    options = [
+        click.option("--config", "config_file", metavar="FILE", help="The YAML file, in place of config/isomor.yaml."),
+        click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any setting, such as threads=8."),
+        click.option("--api", "api_folder", metavar="FOLDER", help="The api folder (api.folder)."),
+        click.option("--ws", "ws_pattern", metavar="PATTERN", help="Which functions go over WebSocket (ws.pattern)."),
+        click.option("--port", metavar="PORT", help="The port (server.port)."),
+        click.option("--host", metavar="HOST", help="The address to listen on (server.host)."),
+    ]
+    for option in options:
+        function = option(function)
+    return function
+
+
+def _load_config(values: dict[str, Any]) -> Loaded:
+    """The configuration; where it has faults, they are printed and the process ends with 1."""
+    flags: dict[str, object] = {
+        "server.host": values.get("host"),
+        "server.port": values.get("port"),
+        "api.folder": values.get("api_folder"),
+        "ws.pattern": values.get("ws_pattern"),
+        "server.workers": values.get("workers"),
+        "watch": True if values.get("watch") else None,
+    }
+    for setting in values.get("settings") or ():
+        key, equals, value = setting.partition("=")
+        if not equals:
+            _fail([f"--set {setting}: give KEY=VALUE, such as --set threads=8"])
+        flags[key.strip()] = value
+    environ = dict(os.environ)
+    if values.get("config_file"):
+        environ["ISOMOR_CONFIG"] = values["config_file"]
+    try:
+        loaded = load_config(flags, environ=environ)
+    except ConfigError as error:
+        _fail(error.faults)
+    return loaded
+
+
+def _fail(faults: list[str]) -> NoReturn:
+    for fault in faults:
+        click.echo(f"error: {fault}", err=True)
+    sys.exit(1)
+
+
+def _load_registry(config: Config) -> Registry:
+    namespace = {name: getattr(isomor, name) for name in isomor.__all__} | {"isomor": isomor}
+    return load(
+        config.api.folder, module_name=config.api.module_name, ws_pattern=config.ws.pattern, namespace=namespace
+    )
+
+
+def _print_functions(registry: Registry) -> None:
+    width = max((len(function.name) for function in registry.functions.values()), default=0)
+    for function in registry.functions.values():
+        click.echo(f"  {function.name:<{width}}  {function.transport:<4}  {function.path}")
+    for note in registry.notes:
+        click.echo(f"  note: {note}")
+
+
+@cli.command()
+@_settings
+@click.option("--workers", metavar="N", help="Processes that serve (server.workers); more than one needs Redis.")
+@click.option("--watch", is_flag=True, help="Load functions anew when their files change.")
+def serve(**values: Any) -> None:
+    """Serve the api folder until SIGTERM or Ctrl-C."""
+    from .server import app
+
+    loaded = _load_config(values)
+    config = loaded.config
+    logs.set_up(config.logging.level, config.logging.format)
+    place = workers.Place() if workers.VARIABLE in os.environ else None
+    try:
+        registry = _load_registry(config)
+    except LoadError as error:
+        click.echo(f"error: {config.api.folder} cannot be served:", err=True)
+        _fail(error.faults)
+    try:
+        if place is not None:
+            app.serve(config, registry, place.sock, place.say_ready, lifeline=place.lifeline)
+            return
+        for warning in loaded.warnings:
+            logger.warning(warning)
+        sock = app.bind(config)
+        announce = _announcement(config, registry, sock.getsockname()[1])
+        if config.server.workers > 1:
+            announce()
+            sys.exit(workers.supervise(config.server.workers, sock, sys.argv[1:], config.server.drain_seconds))
+        reload = (lambda: _load_registry(config)) if config.watch else None
+        if app.serve(config, registry, sock, announce, reload=reload):
+            os.execv(sys.executable, [sys.executable, "-m", "isomor", *sys.argv[1:]])
+    except ConfigError as error:
+        _fail(error.faults)
+    except StartupError as error:
+        logger.debug("startup failed", exc_info=error)
+        _fail([str(error)])
+
+
+def _announcement(config: Config, registry: Registry, port: int) -> Any:
+    def announce() -> None:
+        scheme = "https" if config.server.tls_cert else "http"
+        host = "localhost" if config.server.host in ("0.0.0.0", "::", "") else config.server.host
+        shown = f"[{host}]" if ":" in host else host
+        click.echo(f"isomor {isomor.__version__} serves {config.api.folder} at {scheme}://{shown}:{port}")
+        _print_functions(registry)
+        sys.stdout.flush()
+
+    return announce
+
+
+@cli.command()
+@_settings
+def check(**values: Any) -> None:
+    """Load the api folder, and say all that is wrong with it; exit code 1 if anything is."""
+    config = _load_config(values).config
+    try:
+        registry = _load_registry(config)
+    except LoadError as error:
+        _fail(error.faults)
+    _print_functions(registry)
+    click.echo(f"{len(registry.functions)} functions, no faults")
+
+
+@cli.command("config")
+@_settings
+def show_config(**values: Any) -> None:
+    """Print every setting with where it came from, secrets hidden."""
+    loaded = _load_config(values)
+    rows = describe(loaded)
+    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
+    for key, value, source in rows:
+        click.echo(f"{key:<{widths[0]}}  {value:<{min(widths[1], 40)}}  {source}")
+    for warning in loaded.warnings:
+        click.echo(f"warning: {warning}", err=True)
+
+
+@cli.command()
+@click.argument("name")
+@click.argument("arguments", default="[]")
+@click.option("--url", metavar="URL", help="The server; by default the one that this configuration starts.")
+@_settings
+def call(name: str, arguments: str, url: str | None, **values: Any) -> None:
+    """Call function NAME of a running server with ARGUMENTS, a JSON array, and print its result.
+
+    A function that needs a WebSocket is called over one; what it pushes until it has answered goes to standard error.
+    """
+    config = _load_config(values).config
+    base = url or client_call.local_url(config)
+    sys.exit(client_call.call(base, config.api.module_name, name, arguments))
+
+
+@cli.command()
+@_settings
+def health(**values: Any) -> None:
+    """Ask the server whether it is ready; exit code 0 if it is, else 1."""
+    sys.exit(client_call.health(client_call.local_url(_load_config(values).config)))
+
+
+_FIRST = '''"""The first function: call it as `hello("you")`."""
+
+
+async def hello(name: str = "world") -> str:
+    """Greet `name`."""
+    return f"Hello, {name}!"
+'''
+
+
+@cli.command()
+@click.argument("folder", default="api", type=click.Path(path_type=Path))
+def init(folder: Path) -> None:
+    """Make a new api folder, with a first function in it."""
+    file = folder / "hello.py"
+    if folder.exists() and any(folder.iterdir()):
+        _fail([f"{folder} is there and not empty; name another folder, or add a function to it"])
+    folder.mkdir(parents=True, exist_ok=True)
+    file.write_text(_FIRST)
+    flag = "" if folder == Path("api") else f" --api {folder}"
+    click.echo(f"made {file}\nserve it:  isomor serve{flag}\ncall it:   isomor call hello '[\"you\"]'")

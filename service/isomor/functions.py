@@ -1,0 +1,324 @@
+"""A function of the api folder: its signature, how its arguments are decoded, and how it is run."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final, Literal, TypeVar
+
+import msgspec
+import msgspec.inspect as mi
+
+from . import faults, hints
+from .context import Context, HttpContext, WsContext
+from .errors import ApiError, LoadError
+from .messages import is_finite
+
+Transport = Literal["http", "ws"]
+
+
+class _Missing:
+    """Stands where an argument was not given, so that the function's own default applies."""
+
+
+_MISSING: Final = _Missing()
+_CACHED: Final = "__isomor_cached__"
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Cached:
+    """How answers of a function may be kept: set by `cached`."""
+
+    max_age: int
+    public: bool
+
+    @property
+    def header(self) -> str:
+        """The Cache-Control header's value (RFC 9111)."""
+        return f"{'public' if self.public else 'private'}, max-age={self.max_age}"
+
+
+def cached(max_age: int, public: bool = False) -> Callable[[F], F]:
+    """Let browsers, and with `public` proxies too, keep the answers of a function called over HTTP.
+
+    Clients then call it by `GET …?args=[…]`, so it must only read.
+
+    Args:
+        max_age: seconds.
+        public: whether one caller's answer may be shown to another.
+
+    Raises:
+        ValueError: if `max_age` is not a whole number of at least 0.
+    """
+    if not isinstance(max_age, int) or isinstance(max_age, bool) or max_age < 0:
+        raise ValueError(f"cached(max_age={max_age!r}): give a whole number of seconds, at least 0")
+
+    def mark(function: F) -> F:
+        setattr(function, _CACHED, Cached(max_age, public))
+        return function
+
+    return mark
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """An argument on the wire."""
+
+    name: str
+    hint: Any
+    required: bool
+
+
+class Function:
+    """A function that clients can call.
+
+    Attributes:
+        name: its name, and its file's.
+        path: where it is called, such as `/isomor/api/get_uptime`.
+        params: its arguments on the wire, in order.
+        rest: what `*args` takes, or None.
+        returns: the hint of its result.
+        requires: the only transport that it can be called over, or None.
+        transport: the one that generated clients call it over.
+        cached: how its answers may be kept, or None.
+        doc: its docstring, or an empty string.
+    """
+
+    def __init__(
+        self, target: Callable[..., Any], *, name: str, path: str, matches_ws: bool, namespace: dict[str, Any]
+    ) -> None:
+        """Read the signature.
+
+        Raises:
+            LoadError: with every fault of it, each naming the parameter and the fix.
+        """
+        self.name = name
+        self.path = path
+        self.doc = inspect.getdoc(target) or ""
+        self.cached: Cached | None = getattr(target, _CACHED, None)
+        self._target = target
+        self._is_async = inspect.iscoroutinefunction(target) or inspect.iscoroutinefunction(
+            getattr(target, "__call__", None)  # noqa: B004 - an object with `async def __call__`
+        )
+        signature = _Signature(target, namespace)
+        if signature.faults:
+            raise LoadError(signature.faults)
+        self.params = signature.params
+        self.rest = signature.rest
+        self.returns = signature.returns
+        self.requires: Transport | None = signature.requires
+        self.transport: Transport = self.requires or ("ws" if matches_ws else "http")
+        self._context_at = signature.context_at
+        self._context_name = signature.context_name
+        self._accepts = signature.accepts
+        self._defaults = signature.defaults
+        self._decoder = self._make_decoder()
+        self._struct = msgspec.structs
+        self._plain = not any(param.required is False for param in self.params) and self.rest is None
+        trees = [mi.type_info(param.hint) for param in (*self.params, *([self.rest] if self.rest else []))]
+        self._decimals = any(isinstance(node, mi.DecimalType) for tree in trees for node in hints.walk(tree))
+
+    @property
+    def takes_http_context(self) -> bool:
+        """Whether a call over HTTP needs the whole request."""
+        return self._accepts is not None and "http" in self._accepts
+
+    def _make_decoder(self) -> msgspec.json.Decoder[Any]:
+        missing: Any = msgspec.field(default_factory=lambda: _MISSING)
+        fields: list[Any] = [
+            (f"a{index}", param.hint) if param.required else (f"a{index}", param.hint, missing)
+            for index, param in enumerate(self.params)
+        ]
+        struct = msgspec.defstruct("Arguments", fields, array_like=True, forbid_unknown_fields=True)
+        return msgspec.json.Decoder(struct, dec_hook=hints.decode_custom)
+
+    # ---- A call ------------------------------------------------------------------------------------------------------
+
+    def decode(self, raw: msgspec.Raw) -> list[Any]:
+        """The arguments of a call, typed.
+
+        Args:
+            raw: a JSON array.
+
+        Raises:
+            ApiError: INVALID_ARGS with every fault in `details`, or BAD_MESSAGE where the nesting is too deep.
+        """
+        try:
+            if self.rest is None:
+                args = list(msgspec.structs.astuple(self._decoder.decode(raw)))
+            else:
+                args = self._decode_with_rest(raw, self.rest)
+        except (msgspec.ValidationError, RecursionError) as error:
+            raise self._invalid(raw, error) from None
+        if not self._plain:
+            while args and args[-1] is _MISSING:
+                args.pop()
+        if self._decimals and not is_finite(msgspec.to_builtins(args, builtin_types=_KEPT, enc_hook=str)):
+            raise self._invalid(raw, None)
+        return args
+
+    def _decode_with_rest(self, raw: msgspec.Raw, rest: Param) -> list[Any]:
+        parts = msgspec.json.decode(raw, type=list[msgspec.Raw])
+        count = len(self.params)
+        args = list(msgspec.structs.astuple(self._decoder.decode(_array(parts[:count]))))
+        decode = msgspec.json.Decoder(list[rest.hint], dec_hook=hints.decode_custom).decode  # type: ignore[name-defined]
+        return args + decode(_array(parts[count:]))
+
+    def _invalid(self, raw: msgspec.Raw, error: Exception | None) -> ApiError:
+        if isinstance(error, RecursionError):
+            return ApiError.of("BAD_MESSAGE", "The arguments are nested too deeply.")
+        value = msgspec.json.decode(raw)
+        try:
+            details = self._details(value)
+        except RecursionError:
+            return ApiError.of("BAD_MESSAGE", "The arguments are nested too deeply.")
+        if not details:  # both passes read the same hints, so this is a net, not a way
+            details = [_detail(None, "", "arguments that fit", "others", str(error))]
+        first = details[0]["message"]
+        more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
+        return ApiError.of("INVALID_ARGS", f"{self.name}: {first}{more}", details)
+
+    def _details(self, value: Any) -> list[dict[str, Any]]:
+        if not isinstance(value, list):
+            got = {dict: "object", str: "str", type(None): "null"}.get(type(value), type(value).__name__)
+            return [_detail(None, "", "an array of arguments", got)]
+        details = []
+        for index, param in enumerate(self.params):
+            if index < len(value):
+                details += [_detail(param.name, *fault) for fault in faults.find(value[index], param.hint)]
+            elif param.required:
+                details.append(_detail(param.name, "", faults.describe(param.hint), "missing"))
+        over = value[len(self.params) :]
+        if self.rest is not None:
+            for index, item in enumerate(over):
+                for path, expected, got in faults.find(item, self.rest.hint):
+                    where = f"[{index}]" + (f".{path}" if path and not path.startswith("[") else path)
+                    details.append(_detail(self.rest.name, where, expected, got))
+        elif over:
+            most = len(self.params)
+            details.append(_detail(None, f"[{most}]", f"at most {most} arguments", f"{len(value)} arguments"))
+        return details[: faults.MOST]
+
+    async def run(self, args: list[Any], ctx: Context, executor: Executor) -> Any:
+        """Call it: an async function here, on the event loop; a plain one in `executor`, in this task's context.
+
+        Raises:
+            Exception: whatever the function raises.
+        """
+        at = self._context_at
+        keywords = {}
+        if at is not None:
+            given = ctx if self._accepts and ctx.type in self._accepts else None
+            if at < 0:
+                keywords[self._context_name] = given
+            else:
+                while len(args) < at:
+                    args.append(self._defaults[len(args)])
+                args.insert(at, given)
+        if self._is_async:
+            return await self._target(*args, **keywords)
+        call = contextvars.copy_context().run
+        loop = asyncio.get_running_loop()
+        outcome, value = await loop.run_in_executor(executor, call, _outcome, self._target, args, keywords)
+        if outcome is None:
+            # A plain function may hand back a coroutine, such as that of an async function behind a plain decorator.
+            return await value if inspect.isawaitable(value) else value
+        raise outcome
+
+
+def _outcome(target: Any, args: list[Any], keywords: dict[str, Any]) -> tuple[BaseException | None, Any]:
+    # Handed over as a value: a future cannot carry StopIteration, and SystemExit must not end a thread of the pool.
+    try:
+        return None, target(*args, **keywords)
+    except BaseException as error:
+        return error, None
+
+
+_KEPT: Final = (Decimal,)
+
+
+def _array(parts: list[msgspec.Raw]) -> bytes:
+    return b"[%b]" % b",".join(bytes(part) for part in parts)
+
+
+def _detail(param: str | None, path: str, expected: str, got: str, message: str | None = None) -> dict[str, Any]:
+    where = param or "the arguments"
+    if path:
+        where += path if path.startswith("[") else f".{path}"
+    said = message or (f"{where} is missing" if got == "missing" else f"{where}: expected {expected}, got {got}")
+    return {"param": param, "path": path, "expected": expected, "got": got, "message": said}
+
+
+class _Signature:
+    """One reading of a function's signature. `faults` says all that is wrong with it."""
+
+    def __init__(self, target: Callable[..., Any], namespace: dict[str, Any]) -> None:
+        self.faults: list[str] = []
+        self.params: list[Param] = []
+        self.rest: Param | None = None
+        self.returns: Any = Any
+        self.requires: Transport | None = None
+        self.accepts: set[str] | None = None
+        self.context_at: int | None = None
+        self.context_name = ""
+        self.defaults: list[Any] = []
+        if inspect.isasyncgenfunction(target) or inspect.isgeneratorfunction(target):
+            self.faults.append("it is a generator (it yields); return a list, or push items with `ctx.push`")
+        try:
+            known = hints.resolve(target, namespace)
+            parameters = list(inspect.signature(target).parameters.values())
+        except Exception as error:
+            said = f"{type(error).__name__}: {error}"
+            self.faults.append(f"its type hints cannot be read ({said}); import what they name")
+            return
+        for parameter in parameters:
+            self._read(parameter, known.get(parameter.name, inspect.Parameter.empty))
+        returns = known.get("return", Any)
+        if returns is not type(None) and (why := hints.refusal(hints.wire_type(returns), decoded=False)):
+            self.faults.append(f"its result: {why}")
+        self.returns = hints.wire_type(returns)
+
+    def _read(self, parameter: inspect.Parameter, hint: Any) -> None:
+        name = parameter.name
+        kinds = inspect.Parameter
+        if (contexts := hints.context_types(hint)) is not None and parameter.kind is not kinds.VAR_POSITIONAL:
+            self._read_context(parameter, contexts)
+            return
+        if parameter.kind is kinds.VAR_KEYWORD:
+            self.faults.append(f"parameter **{name}: arguments are positional; take a dict or a dataclass instead")
+            return
+        if parameter.kind is kinds.KEYWORD_ONLY:
+            self.faults.append(f"parameter {name} is keyword-only, and arguments are positional; move it before the *")
+            return
+        hint = hints.wire_type(hint)
+        if why := hints.refusal(hint, decoded=True):
+            self.faults.append(f"parameter {name}: {why}")
+            return
+        if parameter.kind is kinds.VAR_POSITIONAL:
+            self.rest = Param(name, hint, required=False)
+            return
+        self.params.append(Param(name, hint, required=parameter.default is kinds.empty))
+        self.defaults.append(parameter.default)
+
+    def _read_context(self, parameter: inspect.Parameter, contexts: set[type]) -> None:
+        if self.context_at is not None:
+            self.faults.append(
+                f"parameter {parameter.name} is a second context; take one, typed `Context` for either transport"
+            )
+            return
+        self.context_name = parameter.name
+        self.context_at = -1 if parameter.kind is inspect.Parameter.KEYWORD_ONLY else len(self.params)
+        either = Context in contexts
+        self.accepts = set()
+        if either or HttpContext in contexts:
+            self.accepts.add("http")
+        if either or WsContext in contexts:
+            self.accepts.add("ws")
+        if len(self.accepts) == 1 and type(None) not in contexts and parameter.default is not None:
+            self.requires = "http" if "http" in self.accepts else "ws"

@@ -1,0 +1,156 @@
+"""Reading a function's type hints: names, the types that may cross the wire, and how their values are decoded."""
+
+from __future__ import annotations
+
+import ast
+import collections.abc
+import inspect
+import types
+import typing
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+import msgspec.inspect as mi
+
+from . import context
+
+
+def resolve(function: Callable[..., Any], namespace: dict[str, Any]) -> dict[str, Any]:
+    """The hints of `function` by parameter, `return` included, with strings evaluated and `Annotated` kept.
+
+    Names that only exist under `if TYPE_CHECKING:` of its module are imported now, when everything is loaded, and
+    isomor's own names are always known.
+
+    Args:
+        function: what to read.
+        namespace: isomor's own names, by name.
+
+    Raises:
+        Exception: whatever evaluating a hint raises, a NameError above all.
+    """
+    function = inspect.unwrap(function)
+    function = getattr(function, "__func__", function)
+    names = getattr(function, "__globals__", {})
+    try:
+        return typing.get_type_hints(function, globalns=names, include_extras=True)
+    except NameError:
+        local = {**namespace, **_type_checking_names(names)}
+        return typing.get_type_hints(function, globalns={**local, **names}, include_extras=True)
+
+
+def _type_checking_names(names: dict[str, Any]) -> dict[str, Any]:
+    """What the `if TYPE_CHECKING:` blocks of a module define, by running them apart from the module."""
+    path = names.get("__file__")
+    if not path:
+        return {}
+    with open(path, encoding="utf-8") as file:
+        tree = ast.parse(file.read(), path)
+    scope = dict(names)
+    for node in tree.body:
+        if not (isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")):
+            continue
+        for statement in node.body:
+            try:
+                exec(compile(ast.Module([statement], []), path, "exec"), scope)
+            except Exception:
+                continue
+    return {name: value for name, value in scope.items() if name not in names}
+
+
+CONTEXTS = (context.Context, context.HttpContext, context.WsContext)
+
+
+def context_types(hint: Any) -> set[type] | None:
+    """The context classes that `hint` stands for, with NoneType where it is optional; None if it is no context."""
+    if isinstance(hint, type) and issubclass(hint, CONTEXTS):
+        return {hint}
+    origin = typing.get_origin(hint)
+    if origin is typing.Annotated:
+        return context_types(typing.get_args(hint)[0])
+    if origin is typing.Union or origin is types.UnionType:
+        parts = [{part} if part is type(None) else context_types(part) for part in typing.get_args(hint)]
+        known = [part for part in parts if part is not None]
+        if len(known) == len(parts) and any(part - {type(None)} for part in known):
+            return set().union(*known)
+    if hasattr(hint, "__value__"):  # type X = WsContext
+        return context_types(hint.__value__)
+    return None
+
+
+def is_pydantic(cls: Any) -> bool:
+    """Whether `cls` is a pydantic v2 model (asked without importing pydantic)."""
+    return isinstance(cls, type) and hasattr(cls, "__pydantic_validator__") and hasattr(cls, "model_validate_json")
+
+
+def decode_custom(cls: Any, value: Any) -> Any:
+    """Msgspec's hook for the types that it does not know: pydantic models, validated strictly.
+
+    Raises:
+        ValueError: pydantic's ValidationError, which lists every fault.
+    """
+    if is_pydantic(cls):
+        return cls.model_validate_json(msgspec.json.encode(value), strict=True)
+    raise TypeError(f"{cls!r} cannot be decoded")
+
+
+def wire_type(hint: Any) -> Any:
+    """The type to decode: no hint, `Any` and `object` all mean any JSON value."""
+    return Any if hint is inspect.Parameter.empty or hint is object else hint
+
+
+def refusal(hint: Any, *, decoded: bool) -> str | None:
+    """Why values of `hint` cannot cross the wire, with the fix; None where they can.
+
+    Args:
+        hint: a resolved hint.
+        decoded: whether it is an argument's, which must tell its values apart, or a result's.
+    """
+    try:
+        tree = mi.type_info(hint)
+        if decoded:
+            msgspec.json.Decoder(hint, dec_hook=decode_custom)
+    except (TypeError, NameError) as error:
+        text = str(error).replace("`", "'")
+        if "may not contain" not in text:
+            return f"{text}; use types that JSON can carry (see docs/types.md)"
+        if not decoded:
+            return None  # a result is only encoded: nothing has to be told apart
+        return (
+            f"this union is ambiguous: {text}; tag the classes (msgspec.Struct with tag=True, or a Literal field in "
+            "one pydantic model), or take one type"
+        )
+    for node in walk(tree):
+        if isinstance(node, mi.CustomType) and not is_pydantic(node.cls):
+            if not decoded and _encodable(node.cls):
+                continue
+            name = getattr(node.cls, "__qualname__", str(node.cls))
+            return f"{name} cannot cross the wire; use a dataclass, TypedDict, NamedTuple, Struct or pydantic model"
+        if isinstance(node, mi.LiteralType) and any(isinstance(value, bool | bytes) for value in node.values):
+            return (
+                f"Literal{list(node.values)} cannot be told apart in JSON; use bool, or Literal of strings or integers"
+            )
+    return None
+
+
+def _encodable(cls: Any) -> bool:
+    shapes = (collections.abc.Mapping, collections.abc.Sequence, collections.abc.Set)
+    return isinstance(cls, type) and issubclass(cls, shapes)
+
+
+def walk(tree: mi.Type) -> Iterator[mi.Type]:
+    """Every node of a msgspec type tree, once, recursion in types included."""
+    seen: set[int] = set()
+    todo: list[Any] = [tree]
+    while todo:
+        node = todo.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        yield node
+        for name in ("type", "item_type", "key_type", "value_type"):
+            if isinstance(inner := getattr(node, name, None), mi.Type):
+                todo.append(inner)
+        for name in ("types", "item_types"):
+            todo.extend(getattr(node, name, ()))
+        todo.extend(field.type for field in getattr(node, "fields", ()))

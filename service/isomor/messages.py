@@ -1,0 +1,259 @@
+"""The wire (DESIGN: the messages of the table in docs/protocol.md): decode what clients send, encode what they get.
+
+Everything here is a pure function of its input. JSON is decoded once and encoded once: a call's `args` stay raw until
+the function's own decoder reads them, and what is pushed is framed once for all who receive it.
+"""
+
+from __future__ import annotations
+
+import collections.abc
+import math
+import re
+from decimal import Decimal
+from typing import Annotated, Any, Final
+
+import msgspec
+
+from .errors import ApiError
+
+CallId = int | str | None
+
+NO_ARGS: Final = msgspec.Raw(b"[]")
+PONG: Final = b'{"action":"PONG"}'
+
+# Deeper JSON is refused: decoders and the functions behind them recurse.
+MAX_DEPTH: Final = 128
+
+
+class ClientMessage(msgspec.Struct, gc=False):
+    """A message from a client over WebSocket. Unknown keys are ignored, as in isomor 3."""
+
+    action: str
+    id: int | Annotated[str, msgspec.Meta(max_length=64)] | None = None
+    url_path: str = msgspec.field(name="urlPath", default="")
+    args: msgspec.Raw = NO_ARGS
+    cookie: str | None = None
+
+
+class HttpCall(msgspec.Struct, gc=False):
+    """The body of `POST /isomor/<module>/<name>`."""
+
+    args: msgspec.Raw = NO_ARGS
+
+
+_client_message = msgspec.json.Decoder(ClientMessage)
+_http_call = msgspec.json.Decoder(HttpCall)
+_token = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[{]|[\]}]', re.DOTALL)
+
+
+def check_depth(text: str) -> None:
+    """Refuse JSON that is nested too deeply.
+
+    Raises:
+        ApiError: BAD_MESSAGE.
+    """
+    if text.count("[") + text.count("{") <= MAX_DEPTH:  # cheap, and true of nearly every message
+        return
+    depth = 0
+    for match in _token.finditer(text):
+        char = match[0]
+        if char in "[{":
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise ApiError.of("BAD_MESSAGE", f"The JSON is nested more than {MAX_DEPTH} levels deep.")
+        elif char in "]}":
+            depth -= 1
+
+
+def decode_client_message(text: str) -> ClientMessage:
+    """A WebSocket's text message.
+
+    Raises:
+        ApiError: BAD_MESSAGE, if it is not JSON or not of the shape of a message.
+    """
+    try:
+        check_depth(text)
+        return _client_message.decode(text)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise _bad_message(error) from None
+
+
+def decode_http_call(body: bytes) -> msgspec.Raw:
+    """The raw `args` of an HTTP call's body; an empty body means none.
+
+    Raises:
+        ApiError: BAD_MESSAGE, as above.
+    """
+    if not body:
+        return NO_ARGS
+    try:
+        check_depth(body.decode())
+        return _http_call.decode(body).args
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        raise _bad_message(error) from None
+
+
+def decode_query_args(text: str) -> msgspec.Raw:
+    """The raw arguments of `GET …?args=[…]`.
+
+    Raises:
+        ApiError: BAD_MESSAGE, as above.
+    """
+    try:
+        check_depth(text)
+        msgspec.json.decode(text)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise _bad_message(error) from None
+    return msgspec.Raw(text.encode())
+
+
+def read_id(text: str) -> CallId:
+    """The id of a message that is otherwise wrong, so that its error reaches the right call; None if there is none."""
+    try:
+        value = msgspec.json.decode(text)
+    except (msgspec.MsgspecError, RecursionError):
+        return None
+    found = value.get("id") if isinstance(value, dict) else None
+    if isinstance(found, str) and len(found) <= 64:
+        return found
+    return found if isinstance(found, int) and not isinstance(found, bool) else None
+
+
+def _bad_message(error: Exception) -> ApiError:
+    if isinstance(error, msgspec.ValidationError):
+        return ApiError.of("BAD_MESSAGE", f"The message does not have the right shape: {_plain(str(error))}.")
+    if isinstance(error, RecursionError):
+        return ApiError.of("BAD_MESSAGE", "The JSON is nested too deeply.")
+    return ApiError.of("BAD_MESSAGE", "The message is not JSON.")
+
+
+def _plain(text: str) -> str:
+    return text.replace("`", "'")
+
+
+# ---- What goes out --------------------------------------------------------------------------------------------------
+
+
+def _enc_hook(value: Any) -> Any:
+    """What msgspec does not encode by itself."""
+    if hasattr(type(value), "__pydantic_serializer__"):
+        return value.model_dump(mode="json", by_alias=True)
+    if isinstance(value, collections.abc.Mapping):
+        return dict(value)
+    if isinstance(value, collections.abc.Sequence | collections.abc.Set):
+        return list(value)
+    raise TypeError(f"{type(value).__module__}.{type(value).__qualname__} cannot be sent as JSON")
+
+
+_encoder = msgspec.json.Encoder(enc_hook=_enc_hook)
+
+
+def encode(value: Any) -> bytes:
+    """JSON for what a function returns or pushes.
+
+    Raises:
+        TypeError: if something in it has no form in JSON; the message names its type.
+        ValueError: for NaN and infinities, which JSON has no form for.
+    """
+    data = _encoder.encode(value)
+    # msgspec writes NaN and infinities as null, and Decimal's as strings. Without these bytes there are none.
+    if (b"null" in data or b"NaN" in data or b"Infinity" in data) and not _finite(value):
+        raise ValueError("NaN and infinities have no form in JSON; return None in their place")
+    return data
+
+
+def _finite(value: Any) -> bool:
+    return is_finite(msgspec.to_builtins(value, builtin_types=(Decimal,), str_keys=True, enc_hook=_enc_hook))
+
+
+def is_finite(value: Any) -> bool:
+    """Whether no float or Decimal in this nest of dicts, lists and scalars is NaN or infinite."""
+    todo = [value]
+    while todo:
+        item = todo.pop()
+        if isinstance(item, float):
+            if not math.isfinite(item):
+                return False
+        elif isinstance(item, Decimal):
+            if not item.is_finite():
+                return False
+        elif isinstance(item, dict):
+            todo.extend(item.values())
+        elif isinstance(item, list | tuple | set | frozenset):
+            todo.extend(item)
+    return True
+
+
+def _id(call_id: CallId) -> bytes:
+    return b"%d" % call_id if type(call_id) is int else _encoder.encode(call_id)
+
+
+def result_message(call_id: CallId, payload: bytes) -> bytes:
+    """API_RES; `payload` is JSON."""
+    return b'{"action":"API_RES","id":%b,"payload":%b}' % (_id(call_id), payload)
+
+
+def error_message(call_id: CallId, error: ApiError) -> bytes:
+    """API_ERR."""
+    message = {"action": "API_ERR", "id": call_id, "payload": error.message, "code": error.code, "status": error.status}
+    return encode_safely(message | _extras(error), message)
+
+
+def push_message(payload: bytes, topic: str | None = None, call_id: CallId = None) -> bytes:
+    """PUSH; `payload` is JSON; `topic` only for a push to a topic, `call_id` only for one that came of a call."""
+    if topic is not None:
+        return b'{"action":"PUSH","payload":%b,"topic":%b}' % (payload, _encoder.encode(topic))
+    if call_id is not None:
+        return b'{"action":"PUSH","payload":%b,"id":%b}' % (payload, _id(call_id))
+    return b'{"action":"PUSH","payload":%b}' % payload
+
+
+def conf_message(with_cookie: bool) -> bytes:
+    """CONF: whether the client is to send its cookies with every call."""
+    return _encoder.encode({"action": "CONF", "payload": {"withCookie": with_cookie}})
+
+
+def gap_message(topic: str | None) -> bytes:
+    """GAP: pushes of `topic` (None: pushes to everyone) were lost."""
+    return _encoder.encode({"action": "GAP", "topic": topic} if topic is not None else {"action": "GAP"})
+
+
+def result_body(payload: bytes) -> bytes:
+    """The body of a 200 over HTTP; `payload` is JSON."""
+    return b'{"result":%b}' % payload
+
+
+def error_body(error: ApiError) -> bytes:
+    """The body of an error over HTTP."""
+    body = {"error": error.message, "code": error.code}
+    return encode_safely(body | _extras(error), body)
+
+
+def encode_safely(body: dict[str, Any], fallback: dict[str, Any]) -> bytes:
+    """`body` as JSON, or `fallback` where the details that user code gave cannot be encoded."""
+    try:
+        return encode(body)
+    except (TypeError, ValueError, RecursionError):
+        return _encoder.encode(fallback)
+
+
+def _extras(error: ApiError) -> dict[str, Any]:
+    extras: dict[str, Any] = {}
+    if error.details is not None:
+        extras["details"] = error.details
+    if error.error_id is not None:
+        extras["errorId"] = error.error_id
+    return extras
+
+
+_SHORT_HEADS: Final = tuple(bytes((0x81, size)) for size in range(126))
+
+
+def text_frame(message: bytes) -> bytes:
+    """One unmasked, final text frame around `message` (RFC 6455 section 5.2): ready to be written to any socket."""
+    size = len(message)
+    if size < 126:
+        return _SHORT_HEADS[size] + message
+    if size < 65536:
+        return b"\x81\x7e%b%b" % (size.to_bytes(2), message)
+    return b"\x81\x7f%b%b" % (size.to_bytes(8), message)

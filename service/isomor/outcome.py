@@ -1,0 +1,134 @@
+"""What `push`, `join`, `leave` and `set_ws_config` return: they take effect when called, awaiting is optional."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import logging
+from collections.abc import Awaitable, Callable, Generator
+from typing import Any
+
+from .errors import ConnectionClosed
+
+logger = logging.getLogger("isomor")
+
+
+class Outcome(Awaitable[None]):
+    """What `push`, `join`, `leave` and `set_ws_config` return. They have taken effect, or failed, when they return.
+
+    Awaiting it waits while the receiver is behind (back-pressure) and raises what went wrong. In a thread, `wait` does
+    the same. Doing neither is fine: a failure is then logged.
+    """
+
+    __slots__ = ()
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return
+        yield
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Block this thread until it is done; not for the event loop's thread.
+
+        Args:
+            timeout: seconds; None waits for ever.
+
+        Raises:
+            TimeoutError: if it is not done in time.
+            RuntimeError: on the event loop's thread, where it would have to block: await it there.
+        """
+
+
+class Failed(Outcome):
+    """An outcome that is a failure: raised where somebody asks, else logged."""
+
+    __slots__ = ("_error", "_what")
+
+    def __init__(self, what: str, error: Exception) -> None:
+        self._what = what
+        self._error: Exception | None = error
+
+    def _take(self) -> Exception:
+        error, self._error = self._error, None
+        return error or ConnectionClosed(f"{self._what} has failed, as was said before")
+
+    def __await__(self) -> Generator[Any, None, None]:
+        raise self._take()
+        yield
+
+    def wait(self, timeout: float | None = None) -> None:
+        raise self._take()
+
+    def __del__(self) -> None:
+        if getattr(self, "_error", None) is not None:
+            level = logging.INFO if isinstance(self._error, ConnectionClosed) else logging.WARNING
+            logger.log(level, "%s failed, and nobody awaited it: %s", self._what, self._error)
+
+
+class Started(Outcome):
+    """An outcome that is still to come: of the bus, or of what another thread asked of the event loop."""
+
+    __slots__ = ("_future", "_seen", "_what")
+
+    def __init__(self, what: str, future: concurrent.futures.Future[None] | asyncio.Future[None]) -> None:
+        self._what = what
+        self._future = future
+        self._seen = False
+        future.add_done_callback(self._log_unless_seen)  # type: ignore[arg-type]
+
+    def _log_unless_seen(self, future: asyncio.Future[None]) -> None:
+        # Also marks the exception as retrieved, so that asyncio does not complain in its own words.
+        if not future.cancelled() and (error := future.exception()) is not None and not self._seen:
+            level = logging.INFO if isinstance(error, ConnectionClosed) else logging.WARNING
+            logger.log(level, "%s failed, and nobody awaited it: %s", self._what, error)
+
+    def __await__(self) -> Generator[Any, None, None]:
+        self._seen = True
+        future = self._future
+        if isinstance(future, concurrent.futures.Future):
+            future = asyncio.wrap_future(future)
+        # Cancelling whoever waits must not cancel what others may wait for too.
+        return (yield from asyncio.shield(future).__await__())
+
+    def wait(self, timeout: float | None = None) -> None:
+        self._seen = True
+        if isinstance(self._future, concurrent.futures.Future):
+            self._future.result(timeout)
+        elif not self._future.done():
+            raise RuntimeError(f"{self._what}: wait() would block the event loop; await it instead")
+        else:
+            self._future.result()
+
+
+DONE = Outcome()
+
+
+def from_thread(loop: asyncio.AbstractEventLoop, what: str, action: Callable[[], Awaitable[None]]) -> Outcome:
+    """Run `action` on the loop's thread, in the order of the calls, and follow its outcome from this one."""
+    future: concurrent.futures.Future[None] = concurrent.futures.Future()
+
+    async def follow(outcome: Awaitable[None]) -> None:
+        try:
+            await outcome
+        except BaseException as error:
+            future.set_exception(error)
+        else:
+            future.set_result(None)
+
+    def run() -> None:
+        try:
+            outcome = action()
+        except Exception as error:
+            future.set_exception(error)
+            return
+        task = loop.create_task(follow(outcome))
+        _following.add(task)
+        task.add_done_callback(_following.discard)
+
+    try:
+        loop.call_soon_threadsafe(run)
+    except RuntimeError:  # the loop is closed: the server has stopped
+        return Failed(what, ConnectionClosed(f"{what}: the server has stopped"))
+    return Started(what, future)
+
+
+_following: set[asyncio.Task[None]] = set()

@@ -1,0 +1,1 @@
+"""The server: Sanic owns the port, calls take a shorter way."""

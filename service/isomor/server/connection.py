@@ -1,0 +1,506 @@
+"""A WebSocket connection (RFC 6455), on picows: messages in, answers and pushes out, and how it ends.
+
+picows parses frames. Left to us, and done here: joining fragments, the size of messages, UTF-8, reserved bits, the
+close handshake, idle and dead peers, and how much may wait for a reader that is behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+from collections import deque
+from collections.abc import Coroutine, Generator
+from functools import partial
+from typing import Any, Final
+
+from picows import WSFrame, WSListener, WSMsgType, WSTransport
+from sanic.request import Request
+
+from .. import messages
+from ..calls import Call
+from ..context import Connection, WsConfig, WsContext, ws_default_config
+from ..errors import ApiError, CloseCode, ConnectionClosed
+from ..messages import CallId, ClientMessage
+from ..outcome import DONE, Failed, Outcome, from_thread
+from ..push.hub import check_topic
+from .worker import Worker
+
+logger = logging.getLogger("isomor")
+
+# How long a peer has to answer our close frame, and one that reads slowly to read what waits before it.
+CLOSE_SECONDS: Final = 10
+
+# An awaited push lets others run at least after so many bytes.
+_TURN: Final = 64 * 1024
+
+
+class _Pushed(Outcome):
+    """A push that is queued. Awaiting waits while the connection's outbox is over half full."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: WsConnection) -> None:
+        self._connection = connection
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return self._connection.room().__await__()
+
+    def wait(self, timeout: float | None = None) -> None:
+        raise RuntimeError("push: wait() would block the event loop; await it instead")
+
+
+# picows's enumerations are plain integers where they arrive.
+_TEXT: Final = int(WSMsgType.TEXT)  # type: ignore[call-overload]
+_BINARY: Final = int(WSMsgType.BINARY)  # type: ignore[call-overload]
+_CONTINUATION: Final = int(WSMsgType.CONTINUATION)  # type: ignore[call-overload]
+_CLOSE: Final = int(WSMsgType.CLOSE)  # type: ignore[call-overload]
+
+
+class WsConnection(WSListener, Connection):
+    """See the module. All of it runs on the event loop's thread, but for what says otherwise."""
+
+    _transport: WSTransport
+    _stream: asyncio.Transport
+
+    def __init__(self, worker: Worker, request: Request) -> None:
+        self.closed = False
+        self.last_active = worker.loop.time()
+        self._worker = worker
+        self._request = request
+        self._id: str | None = None
+        self._running: dict[CallId, Call] = {}
+        self._waiting: deque[ClientMessage] = deque()
+        self._advancing = False
+        self._opening = True
+        self._reading = True
+        self._outbox: list[bytes] = []
+        self._outbox_bytes = 0
+        self._most = worker.config.ws.max_outbox_bytes
+        self._writers: list[asyncio.Future[None]] = []
+        self._write_paused = False
+        self._fragments: bytearray | None = None
+        self._heard = True
+        self._topics: set[str] = set()
+        self._tasks: dict[asyncio.Task[Any], str | None] = {}
+        self._close_timer: asyncio.TimerHandle | None = None
+        self._pushed = _Pushed(self)
+
+    # ---- Opening, and the end ------------------------------------------------------------------------------------
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        worker = self._worker
+        self._transport = transport
+        self._stream = transport.underlying_transport
+        self._stream.set_write_buffer_limits(high=self._most // 2, low=self._most // 8)
+        worker.hub.add(self)
+        config = worker.config.ws
+        if config.timeout > 0:
+            worker.idle.add(worker.loop.time() + config.timeout, self)
+        if config.ping_seconds > 0:
+            worker.pings.add(worker.loop.time() + config.ping_seconds, self)
+        if ws_default_config() != WsConfig():
+            self.set_config(ws_default_config())
+        if worker.calls.registry.hooks.on_connect is None:
+            self._opening = False
+        else:
+            self._keep(self._greet(worker.calls.registry.hooks.on_connect), None)
+
+    async def _greet(self, on_connect: Any) -> None:
+        """Run the `on_connect` hook; calls wait until it has let the client in."""
+        ctx = WsContext("", self)
+        try:
+            outcome = on_connect(ctx)
+            if asyncio.iscoroutine(outcome) or isinstance(outcome, asyncio.Future):
+                async with asyncio.timeout(self._worker.config.call_timeout or None):
+                    await outcome
+        except ApiError as error:
+            self._end(CloseCode.POLICY_VIOLATION, _reason(error.message))
+        except Exception as error:
+            answer = self._worker.calls.internal(error, "on_connect")
+            self._end(CloseCode.INTERNAL_ERROR, _reason(f"{answer.message} errorId {answer.error_id}"))
+        else:
+            self._opening = False
+            self._advance()
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        self.closed = True
+        if self._close_timer is not None:
+            self._close_timer.cancel()
+        self._worker.hub.remove(self, self._topics, self._id)
+        self._topics.clear()
+        self._outbox.clear()
+        self._waiting.clear()
+        self._wake_writers()
+        for task in list(self._tasks):
+            task.cancel()
+        if self._worker.config.cancel_on_disconnect:
+            for call in list(self._running.values()):
+                call.cancel()
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        if code != 1000 and not 3000 <= code <= 4999:
+            raise ValueError(f"close(code={code!r}): give 1000, or 3000 to 4999 (RFC 6455 section 7.4.2)")
+        if len(reason.encode()) > 123:
+            raise ValueError(f"close(reason={reason!r}): at most 123 bytes")
+        if threading.get_ident() == self._worker.thread:
+            self._end(code, reason)
+        else:
+            self._worker.loop.call_soon_threadsafe(self._end, code, reason)
+
+    def _end(self, code: int, reason: str = "") -> None:
+        """Say goodbye, and wait for the peer to do so too, for a while."""
+        if self.closed:
+            return
+        self.flush()
+        self._hang_up(code, reason)
+
+    def _hang_up(self, code: int, reason: str) -> None:
+        if self.closed:
+            return
+        self.closed = True
+        self._outbox.clear()
+        self._wake_writers()
+        self._send_close(code, reason)
+        self._set_reading(True)  # to hear the peer's answer
+        self._close_timer = self._worker.loop.call_later(CLOSE_SECONDS, self.abort)
+
+    def _send_close(self, code: Any, reason: str) -> None:
+        self._transport.send_close(code, reason.encode())
+
+    def abort(self) -> None:
+        """Drop the connection, without goodbye."""
+        self._stream.abort()
+
+    @property
+    def max_message_size(self) -> int:
+        """The most bytes that a message may have."""
+        return self._worker.config.max_message_size
+
+    @property
+    def busy(self) -> bool:
+        """Whether a call of it is running or waiting."""
+        return bool(self._running or self._waiting)
+
+    def restart(self) -> None:
+        """Close it, since the server restarts: the client is to come back, to another."""
+        self._end(CloseCode.SERVICE_RESTART, "The server restarts.")
+
+    def check_idle(self) -> float | None:
+        """Close it where no message has passed for `ws.timeout` seconds and no call runs; when to look again."""
+        if self.closed:
+            return None
+        timeout = self._worker.config.ws.timeout
+        now = self._worker.loop.time()
+        if self.busy:
+            return now + timeout
+        if now < self.last_active + timeout:
+            return self.last_active + timeout
+        self._end(CloseCode.IDLE, "No message passed for a while.")
+        return None
+
+    def check_peer(self) -> float | None:
+        """Ping the peer; drop it where it has been silent since the last ping. When to look again."""
+        if self.closed:
+            return None
+        if not self._heard and self._reading:
+            self.abort()
+            return None
+        self._heard = False
+        self._transport.send_ping(b"")
+        return self._worker.loop.time() + self._worker.config.ws.ping_seconds
+
+    # ---- What comes in -------------------------------------------------------------------------------------------
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        self._heard = True
+        if frame.rsv1 or frame.rsv2 or frame.rsv3:
+            self._hang_up(CloseCode.PROTOCOL_ERROR, "A reserved bit is set, and no extension was agreed.")
+            return
+        kind: Any = frame.msg_type
+        if kind == _CLOSE:
+            self._on_close(frame)
+        elif self.closed:
+            return
+        elif kind == _TEXT and frame.fin and self._fragments is None:
+            try:
+                text = frame.get_payload_as_utf8_text()
+            except UnicodeDecodeError:
+                self._hang_up(CloseCode.INVALID_TEXT, "The text is not UTF-8.")
+                return
+            self._on_text(text)
+        elif kind in (_TEXT, _CONTINUATION):
+            self._on_fragment(frame)
+        elif kind == _BINARY:
+            self._hang_up(CloseCode.UNSUPPORTED_DATA, "Messages are text: send JSON in a text frame.")
+
+    def _on_close(self, frame: WSFrame) -> None:
+        if not self.closed:
+            self.flush()
+            self.closed = True
+            code: Any = frame.get_close_code()
+            # 1005 stands for a frame without a code, and never goes over the wire.
+            self._send_close(code if code not in (0, 1005) else CloseCode.OK, "")
+        self._transport.disconnect()
+
+    def _on_fragment(self, frame: WSFrame) -> None:
+        kind: Any = frame.msg_type
+        starts = kind == _TEXT
+        if starts != (self._fragments is None):
+            said = "A message began within another." if starts else "There is no message to continue."
+            self._hang_up(CloseCode.PROTOCOL_ERROR, said)
+            return
+        if self._fragments is None:
+            self._fragments = bytearray()
+        if len(self._fragments) + frame.payload_size > self._worker.config.max_message_size:
+            self._fragments = None
+            self._hang_up(CloseCode.MESSAGE_TOO_BIG, "The message is over max_message_size.")
+            return
+        self._fragments += frame.get_payload_as_bytes()
+        if not frame.fin:
+            return
+        joined, self._fragments = self._fragments, None
+        try:
+            text = joined.decode()
+        except UnicodeDecodeError:
+            self._hang_up(CloseCode.INVALID_TEXT, "The text is not UTF-8.")
+            return
+        self._on_text(text)
+
+    def _on_text(self, text: str) -> None:
+        self.last_active = self._worker.loop.time()
+        try:
+            message = messages.decode_client_message(text)
+        except ApiError as error:
+            self._send_error(messages.read_id(text), error)
+            return
+        action = message.action
+        if action == "API":
+            if self._opening or len(self._running) >= self._worker.config.ws.max_calls_in_flight:
+                self._waiting.append(message)
+                self._set_reading(False)
+            else:
+                self._start(message)
+        elif action == "PING":
+            self.enqueue(messages.text_frame(messages.PONG))
+        elif action == "CANCEL":
+            self._cancel(message.id)
+        else:
+            said = f"There is no action {action[:40]!r}: send API, CANCEL or PING."
+            self._send_error(message.id, ApiError.of("BAD_MESSAGE", said))
+
+    def _start(self, message: ClientMessage) -> None:
+        call_id = message.id
+        if call_id is None or call_id in self._running:
+            said = "A call needs an id." if call_id is None else "A call with this id is running; give each its own."
+            self._send_error(call_id, ApiError.of("BAD_MESSAGE", said))
+            return
+        calls = self._worker.calls
+        try:
+            function = calls.registry.find(message.url_path, "ws")
+        except ApiError as error:
+            self._send_error(call_id, error)
+            return
+        ctx = WsContext(function.name, self, call_id, message.cookie)
+        call = calls.start(function, message.args, ctx, self._answer, call_id)
+        if not call.settled:
+            self._running[call_id] = call
+
+    def _answer(self, call: Call, payload: bytes | None, error: ApiError | None) -> None:
+        self._running.pop(call.key, None)
+        if error is not None:
+            self._send_error(call.key, error)
+        elif payload is not None:
+            self.enqueue(messages.text_frame(messages.result_message(call.key, payload)))
+        if self._waiting:
+            self._advance()
+
+    def _send_error(self, call_id: CallId, error: ApiError) -> None:
+        self.enqueue(messages.text_frame(messages.error_message(call_id, error)))
+
+    def _cancel(self, call_id: CallId) -> None:
+        if (call := self._running.get(call_id)) is not None:
+            call.cancel()
+            return
+        for message in self._waiting:
+            if message.id == call_id:
+                self._waiting.remove(message)
+                self._send_error(call_id, ApiError.of("CANCELLED", "The call was cancelled before it began."))
+                return
+
+    def _advance(self) -> None:
+        """Start the calls that wait, as far as the cap allows; then read on."""
+        if self._advancing or self._opening:
+            return  # a call that is settled at once comes back here from within
+        self._advancing = True
+        most = self._worker.config.ws.max_calls_in_flight
+        try:
+            while self._waiting and len(self._running) < most:
+                self._start(self._waiting.popleft())
+        finally:
+            self._advancing = False
+        if not self._waiting:
+            self._set_reading(True)
+
+    def _set_reading(self, reading: bool) -> None:
+        if reading != self._reading and not self._stream.is_closing():
+            self._reading = reading
+            if reading:
+                self._heard = True
+                self._stream.resume_reading()
+            else:
+                self._stream.pause_reading()
+
+    # ---- What goes out -------------------------------------------------------------------------------------------
+
+    def enqueue(self, frame: bytes) -> None:
+        """Take a frame; it leaves with all others of this turn of the loop."""
+        if self.closed:
+            return
+        if not self._outbox:
+            self._worker.flusher.add(self)
+        self._outbox.append(frame)
+        self._outbox_bytes += len(frame)
+
+    def flush(self) -> None:
+        """Write what is queued, unless what waited before has not left either: then the reader is too slow."""
+        if self.closed or not self._outbox:
+            return
+        outbox, self._outbox, self._outbox_bytes = self._outbox, [], 0
+        behind = self._stream.get_write_buffer_size()
+        if behind > self._most:
+            logger.info("a connection reads too slowly: %d bytes wait, ws.max_outbox_bytes is %d", behind, self._most)
+            self._hang_up(CloseCode.TOO_SLOW, "Too slow: pushes were waiting to be read.")
+            return
+        data = outbox[0] if len(outbox) == 1 else b"".join(outbox)
+        if not behind:
+            # A burst within one turn, or one large answer, may exceed the limit: it counts once more follows it.
+            self._most = max(self._worker.config.ws.max_outbox_bytes, len(data))
+        self.last_active = self._worker.loop.time()
+        self._stream.write(data)
+
+    async def room(self) -> None:
+        """Wait while more than half of the outbox waits for the reader.
+
+        Raises:
+            ConnectionClosed: if the connection is gone, or goes meanwhile.
+        """
+        if self._outbox_bytes > _TURN:
+            await asyncio.sleep(0)
+        while self._write_paused and not self.closed:
+            writer = self._worker.loop.create_future()
+            self._writers.append(writer)
+            await writer
+        if self.closed:
+            raise ConnectionClosed("the connection was closed while a push waited for its reader")
+
+    def pause_writing(self) -> None:
+        self._write_paused = True
+
+    def resume_writing(self) -> None:
+        self._write_paused = False
+        self._wake_writers()
+
+    def _wake_writers(self) -> None:
+        writers, self._writers = self._writers, []
+        for writer in writers:
+            if not writer.done():
+                writer.set_result(None)
+
+    # ---- What functions see --------------------------------------------------------------------------------------
+
+    @property
+    def id(self) -> str:
+        if self._id is None:
+            self._id = self._worker.hub.new_id()
+            self._worker.loop.call_soon_threadsafe(self._worker.hub.name, self)
+        return self._id
+
+    @property
+    def req(self) -> Request:
+        return self._request
+
+    def push(self, payload: Any, call_id: CallId) -> Outcome:
+        try:
+            frame = messages.text_frame(messages.push_message(messages.encode(payload), None, call_id))
+        except (TypeError, ValueError, RecursionError) as error:
+            return Failed("ctx.push", error)
+        return self._on_loop("ctx.push", lambda: self._push(frame))
+
+    def _push(self, frame: bytes) -> Outcome:
+        if self.closed:
+            return self._gone("ctx.push")
+        self.enqueue(frame)
+        return self._pushed
+
+    def set_config(self, config: WsConfig) -> Outcome:
+        frame = messages.text_frame(messages.conf_message(config.with_cookie))
+        return self._on_loop("set_ws_config", lambda: self._push(frame))
+
+    def join(self, topic: str) -> Outcome:
+        try:
+            check_topic(topic)
+        except ValueError as error:
+            return Failed("ctx.join", error)
+        return self._on_loop("ctx.join", lambda: self._join(topic))
+
+    def _join(self, topic: str) -> Outcome:
+        if self.closed:
+            return self._gone("ctx.join")
+        self._topics.add(topic)
+        return self._worker.hub.join(self, topic)
+
+    def leave(self, topic: str) -> Outcome:
+        return self._on_loop("ctx.leave", lambda: self._leave(topic))
+
+    def _leave(self, topic: str) -> Outcome:
+        self._topics.discard(topic)
+        self._worker.hub.leave(self, topic)
+        return DONE
+
+    def _on_loop(self, what: str, action: Any) -> Outcome:
+        if threading.get_ident() == self._worker.thread:
+            outcome: Outcome = action()
+            return outcome
+        return from_thread(self._worker.loop, what, action)
+
+    def _gone(self, what: str) -> Outcome:
+        return Failed(what, ConnectionClosed(f"{what}: the connection is closed"))
+
+    def spawn(self, coroutine: Coroutine[Any, Any, Any], key: str | None) -> None:
+        if threading.get_ident() != self._worker.thread:
+            self._worker.loop.call_soon_threadsafe(partial(self._spawn, coroutine, key))
+        elif not self._spawn(coroutine, key):
+            raise ConnectionClosed("ctx.spawn: the connection is closed")
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, Any], key: str | None) -> bool:
+        if self.closed:
+            coroutine.close()
+            return False
+        if key is not None:
+            for task, other in list(self._tasks.items()):
+                if other == key:
+                    task.cancel()
+        self._keep(coroutine, key)
+        return True
+
+    def _keep(self, coroutine: Coroutine[Any, Any, Any], key: str | None) -> None:
+        task = self._worker.loop.create_task(coroutine)
+        self._tasks[task] = key
+        task.add_done_callback(self._task_ended)
+
+    def _task_ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.pop(task, None)
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is not None and not isinstance(error, ConnectionClosed):
+            logger.error("a task of ctx.spawn failed", exc_info=error)
+
+
+def _reason(text: str) -> str:
+    """As much of `text` as a close frame's reason can hold: 123 bytes of UTF-8."""
+    with contextlib.suppress(UnicodeEncodeError):
+        return text.encode()[:123].decode(errors="ignore")
+    return ""

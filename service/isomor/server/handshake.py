@@ -1,0 +1,143 @@
+"""The opening handshake of a WebSocket (RFC 6455 section 4.2), and who may open one or call over HTTP."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from ..config import Config
+from ..errors import STATUS, ApiError
+from ..messages import error_body
+
+WS_PATHS: Final = ("/", "/isomor/ws")
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A request's head, as it came: method, target, version, and its header lines with names in lower case."""
+
+    method: str
+    target: str
+    version: str
+    headers: list[tuple[str, str]]
+
+    @property
+    def path(self) -> str:
+        """The target without its query."""
+        return self.target.partition("?")[0]
+
+    def get(self, name: str) -> str:
+        """The header's value; several of it joined by commas (RFC 9110 section 5.2), an empty string for none."""
+        return ", ".join(value for key, value in self.headers if key == name)
+
+
+def parse_head(raw: bytes) -> Head | None:
+    """The head in `raw` (without the empty line that ends it); None where it is not one."""
+    try:
+        request_line, *lines = raw.decode("ascii").split("\r\n")
+        method, target, version = request_line.split(" ")
+        headers = []
+        for line in lines:
+            name, colon, value = line.partition(":")
+            if not colon or not name or name != name.strip():
+                return None
+            headers.append((name.lower(), value.strip()))
+    except ValueError:
+        return None
+    return Head(method, target, version, headers)
+
+
+def wants_websocket(raw: bytes) -> bool:
+    """Whether the head may ask for a WebSocket: a quick look, that never says no to one that does."""
+    return raw.startswith(b"GET ") and b"websocket" in raw.lower()
+
+
+def is_websocket(head: Head) -> bool:
+    """Whether the head asks for a WebSocket where this server has one."""
+    return head.path in WS_PATHS and "websocket" in [part.strip() for part in head.get("upgrade").lower().split(",")]
+
+
+def check_websocket(head: Head) -> str:
+    """The key of a right handshake.
+
+    Raises:
+        ApiError: BAD_MESSAGE with what is wrong with it, or UPGRADE_REQUIRED for another version than 13.
+    """
+    connection = [part.strip() for part in head.get("connection").lower().split(",")]
+    key = head.get("sec-websocket-key")
+    try:
+        key_bytes = base64.b64decode(key, validate=True)
+    except (binascii.Error, ValueError):
+        key_bytes = b""
+    if head.version != "HTTP/1.1" or head.method != "GET":
+        raise ApiError.of("BAD_MESSAGE", "A WebSocket is opened by GET over HTTP/1.1.")
+    if "upgrade" not in connection:
+        raise ApiError.of("BAD_MESSAGE", "The Connection header does not say Upgrade; a proxy may have dropped it.")
+    if head.get("sec-websocket-version") != "13":
+        raise ApiError.of("UPGRADE_REQUIRED", "Only version 13 of the WebSocket protocol is spoken here.")
+    if len(key_bytes) != 16 or not head.get("host"):
+        raise ApiError.of("BAD_MESSAGE", "The Sec-WebSocket-Key or the Host header is missing or malformed.")
+    return key
+
+
+def canonical_head(key: str) -> bytes:
+    """What picows is fed in place of the head: it reads less than the RFC allows, such as one Connection token only."""
+    return (
+        "GET / HTTP/1.1\r\nHost: isomor\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n"
+    ).encode()
+
+
+def refusal(error: ApiError) -> bytes:
+    """A whole HTTP answer that refuses a handshake, and ends the connection."""
+    reasons = {400: "Bad Request", 403: "Forbidden", 426: "Upgrade Required", 503: "Service Unavailable"}
+    body = error_body(error)
+    extra = "Sec-WebSocket-Version: 13\r\n" if error.status == STATUS["UPGRADE_REQUIRED"] else ""
+    head = (
+        f"HTTP/1.1 {error.status} {reasons.get(error.status, 'Error')}\r\nContent-Type: application/json\r\n{extra}"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+
+
+def check_origin(headers: Mapping[str, str], host: str, config: Config, *, websocket: bool) -> str | None:
+    """Let in who comes from our own host, from `security.origins`, or from no browser at all.
+
+    Args:
+        headers: `origin` and `sec-fetch-site` of the request.
+        host: the host, with its port, that the client called.
+        config: the settings.
+        websocket: whether it opens a WebSocket, which browsers let any page try.
+
+    Returns:
+        The foreign origin that is allowed, for CORS; None where the call is not cross-origin.
+
+    Raises:
+        ApiError: FORBIDDEN.
+    """
+    origin = headers.get("origin")
+    if origin and origin != "null":
+        if origin in config.security.origins:
+            return origin
+        parts = urlsplit(origin)
+        if parts.netloc and _same_host(parts.netloc, parts.scheme, host):
+            return None
+        if config.watch and parts.hostname in ("localhost", "127.0.0.1", "::1"):
+            return origin  # a development server on another port
+    elif not origin and (websocket or headers.get("sec-fetch-site", "none") != "cross-site"):
+        return None
+    shown = f"the origin {origin}" if origin else "another site"
+    raise ApiError.of("FORBIDDEN", f"Calls from {shown} are not allowed; security.origins lists those that are.")
+
+
+def _same_host(netloc: str, scheme: str, host: str) -> bool:
+    port = _PORTS.get(scheme, 0)
+    plain = netloc.lower().removesuffix(f":{port}")
+    return plain == host.lower().removesuffix(f":{port}")

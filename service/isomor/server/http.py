@@ -1,0 +1,213 @@
+"""Calls over HTTP, as Sanic's handlers: `POST` and `GET /isomor/<module>/<name>`, and how every error is answered."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from typing import Any, Final
+
+from sanic import HTTPResponse, Request
+from sanic.exceptions import MethodNotAllowed, NotFound, SanicException
+from sanic.handlers import ErrorHandler
+
+from .. import messages
+from ..calls import Call
+from ..context import HttpContext, HttpResponse
+from ..errors import STATUS, ApiError
+from ..functions import Function
+from .handshake import check_origin
+from .worker import App, Worker
+
+logger = logging.getLogger("isomor")
+
+_JSON: Final = "application/json"
+_BY_STATUS: Final = {status: code for code, status in STATUS.items() if code not in ("ERROR", "HTTP_REQUIRED")}
+
+
+def mount(app: App, worker_of: Any) -> None:
+    """Add the route of calls to `app`; `worker_of()` is the worker, once there is one."""
+
+    async def handle(request: Request, path: str) -> HTTPResponse:
+        return await _Handler(worker_of(), request).answer()
+
+    methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+    app.add_route(handle, "/isomor/<path:path>", methods=methods, name="isomor_calls", strict_slashes=True)
+
+
+class _Handler:
+    """One request to a function."""
+
+    def __init__(self, worker: Worker, request: Request) -> None:
+        self.worker = worker
+        self.request = request
+        self.cors: dict[str, str] = {}
+
+    async def answer(self) -> HTTPResponse:
+        try:
+            self._check_origin()
+            response = await self._dispatch()
+        except ApiError as error:
+            response = error_response(error)
+        response.headers.update(self.cors)
+        return response
+
+    def _check_origin(self) -> None:
+        headers = self.request.headers
+        host = self.request.host if self.worker.trusts(self.request.ip) else headers.get("host", "")
+        allowed = check_origin(headers, host, self.worker.config, websocket=False)
+        if allowed is not None:
+            self.cors = {
+                "access-control-allow-origin": allowed,
+                "access-control-allow-credentials": "true",
+                "vary": "Origin",
+            }
+
+    async def _dispatch(self) -> HTTPResponse:
+        request = self.request
+        function = self.worker.calls.registry.functions.get(request.path)
+        if function is None:
+            raise ApiError.of("NOT_FOUND", "There is no such function.")
+        allowed = "GET, HEAD, POST, OPTIONS" if self._may_get(function) else "POST, OPTIONS"
+        if request.method == "OPTIONS":
+            return self._options(allowed)
+        if request.method not in allowed.split(", "):
+            error = ApiError.of(
+                "METHOD_NOT_ALLOWED", f"{function.name} is called by {allowed.replace(', OPTIONS', '')}."
+            )
+            response = error_response(error)
+            response.headers["allow"] = allowed
+            return response
+        self.worker.calls.registry.find(request.path, "http")
+        raw = self._post_args() if request.method == "POST" else self._query_args(function)
+        return await self._call(function, raw)
+
+    def _may_get(self, function: Function) -> bool:
+        return function.cached is not None or self.worker.config.security.get_calls == "all"
+
+    def _options(self, allowed: str) -> HTTPResponse:
+        headers = {"allow": allowed}
+        if self.cors:
+            asked = self.request.headers.get("access-control-request-headers", "content-type")
+            self.cors["access-control-allow-methods"] = allowed
+            self.cors["access-control-allow-headers"] = asked
+            self.cors["access-control-max-age"] = "600"
+        return HTTPResponse(status=204, headers=headers)
+
+    def _post_args(self) -> Any:
+        request = self.request
+        if request.body:
+            kind, _, parameters = request.headers.get("content-type", "").partition(";")
+            charset = parameters.strip().lower().removeprefix("charset=").strip('"')
+            if kind.strip().lower() != _JSON or charset not in ("", "utf-8"):
+                raise ApiError.of("UNSUPPORTED_MEDIA_TYPE", f"Send the arguments as {_JSON}.")
+        return messages.decode_http_call(request.body)
+
+    def _query_args(self, function: Function) -> Any:
+        args = self.request.args.get("args")
+        if args is None:
+            return messages.NO_ARGS
+        if function.cached is None:
+            message = f"{function.name} is not marked @cached: POST the arguments, and GET only without any."
+            raise ApiError.of("METHOD_NOT_ALLOWED", message)
+        return messages.decode_query_args(args)
+
+    async def _call(self, function: Function, raw: Any) -> HTTPResponse:
+        request = self.request
+        secure = request.scheme in ("https", "wss")
+        ctx = HttpContext(function.name, request, HttpResponse(secure_request=secure))
+        outcome: asyncio.Future[bytes] = self.worker.loop.create_future()
+
+        def settled(_call: Call, payload: bytes | None, error: ApiError | None) -> None:
+            if outcome.done():
+                return  # the request is gone
+            if payload is not None:
+                outcome.set_result(payload)
+            else:
+                outcome.set_exception(error or ApiError.of("INTERNAL", ""))
+
+        call = self.worker.calls.start(function, raw, ctx, settled)
+        try:
+            payload = await outcome
+        except ApiError as error:
+            return _with_context(error_response(error), ctx.res, keep_status=True)
+        except asyncio.CancelledError:
+            if self.worker.config.cancel_on_disconnect:
+                call.cancel()
+            raise
+        body = messages.result_body(payload)
+        headers = {}
+        if request.method != "POST":
+            headers["etag"] = f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+            headers["cache-control"] = function.cached.header if function.cached else "private, no-cache"
+            if _matches(request.headers.get("if-none-match", ""), headers["etag"]) and ctx.res.status == 200:
+                return _with_context(HTTPResponse(status=304, headers=headers), ctx.res, keep_status=True)
+        return _with_context(HTTPResponse(body, headers=headers, content_type=_JSON), ctx.res, keep_status=False)
+
+
+def _matches(header: str, etag: str) -> bool:
+    """If-None-Match (RFC 9110 section 13.1.2): weak comparison."""
+    tags = [tag.strip().removeprefix("W/") for tag in header.split(",")]
+    return etag in tags or "*" in tags
+
+
+def _with_context(response: HTTPResponse, res: HttpResponse, *, keep_status: bool) -> HTTPResponse:
+    """What the function said of its answer: cookies and headers on errors too, the status on results alone."""
+    response.headers.update(res.headers)
+    for cookie in res.cookies:
+        response.headers.add("Set-Cookie", cookie)
+    if not keep_status:
+        response.status = res.status
+    return response
+
+
+def error_response(error: ApiError) -> HTTPResponse:
+    """The answer over HTTP that is `error`."""
+    response = HTTPResponse(messages.error_body(error), status=error.status, content_type=_JSON)
+    if error.code == "UPGRADE_REQUIRED":
+        response.headers["upgrade"] = "websocket"
+    response.headers["cache-control"] = "no-store"
+    return response
+
+
+class Errors(ErrorHandler):
+    """Answers whatever goes wrong in Sanic or in the user's own routes, in our form; nothing internal leaks."""
+
+    def __init__(self, worker_of: Any, static: Any) -> None:
+        super().__init__()
+        self._worker_of = worker_of
+        self._static = static
+
+    async def _file(self, request: Request) -> HTTPResponse:
+        try:
+            response: HTTPResponse = await self._static.serve(request)
+        except ApiError as error:
+            return error_response(error)
+        return response
+
+    def default(self, request: Request, exception: Exception) -> Any:
+        if isinstance(exception, ApiError):
+            return error_response(exception)
+        if not isinstance(exception, SanicException):
+            return error_response(self._worker_of().calls.internal(exception, f"{request.method} {request.path}"))
+        if isinstance(exception, NotFound) and self._static is not None and request.method in ("GET", "HEAD"):
+            return self._file(request)
+        status = exception.status_code
+        if status == 413 and "header" in str(exception):
+            status = 431
+        code = _BY_STATUS.get(status, "BAD_MESSAGE" if status < 500 else "INTERNAL")
+        response = error_response(ApiError(_SAID.get(code, "The request cannot be answered."), code, status))
+        if isinstance(exception, MethodNotAllowed):
+            response.headers.update(exception.headers)
+        return response
+
+
+_SAID: Final = {
+    "BAD_MESSAGE": "The request is malformed.",
+    "NOT_FOUND": "There is nothing here.",
+    "METHOD_NOT_ALLOWED": "This method is not allowed here.",
+    "TOO_LARGE": "The request is larger than max_message_size.",
+    "HEADERS_TOO_LARGE": "The request's headers are too large.",
+    "UNAVAILABLE": "The server cannot answer now.",
+    "INTERNAL": "Something went wrong on the server.",
+}

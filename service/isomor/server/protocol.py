@@ -1,0 +1,207 @@
+"""One protocol class for the port. What comes first on a connection decides who gets it: a WebSocket, or Sanic.
+
+A WebSocket upgrade is taken before Sanic has made its task for the connection, and again between two requests of a
+connection that is kept alive: then Sanic's task is ended, and its transport goes to picows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import Any, Final
+
+from picows import WSAutoPingStrategy
+from picows.picows import WSProtocol  # type: ignore[attr-defined]
+from sanic.compat import Header
+from sanic.http import Stage
+from sanic.models.server_types import ConnInfo
+from sanic.server.protocols.websocket_protocol import WebSocketProtocol
+
+from ..errors import ApiError
+from .connection import WsConnection
+from .handshake import (
+    Head,
+    canonical_head,
+    check_origin,
+    check_websocket,
+    is_websocket,
+    parse_head,
+    refusal,
+    wants_websocket,
+)
+from .worker import Worker
+
+logger = logging.getLogger("isomor")
+
+# picows logs what peers do wrong as errors of its own; what matters is logged here.
+_picows_logger = logging.LoggerAdapter(logging.getLogger("isomor.picows"))
+_picows_logger.logger.setLevel(logging.CRITICAL)
+
+_LONGEST_HEAD: Final = 16 * 1024
+
+# picows reads into a buffer of this size and doubles it where a message does not fit.
+_READ_BUFFER: Final = 4096
+
+
+class IsomorProtocol(WebSocketProtocol):
+    """Sanic's protocol, with a look at each request before Sanic sees it.
+
+    `worker` is set on a subclass by `bound_to`: Sanic makes the instances, and hands on nothing of ours.
+    """
+
+    __slots__ = ("_head_timer", "_taken")
+
+    worker: Worker
+
+    def connection_made(self, transport: Any) -> None:
+        """As in Sanic, but for the task: that is made when a request is Sanic's."""
+        if self.worker.draining:
+            transport.abort()
+            return
+        transport.set_write_buffer_limits(low=16384, high=65536)
+        self.connections.add(self)
+        self.transport = transport
+        self.recv_buffer = bytearray()
+        self.conn_info = ConnInfo(transport, unix=self._unix)
+        self._taken = False
+        # Sanic's own clocks tick from its task on; a peer that says nothing, or never ends its head, is ours to end.
+        self._head_timer = self.loop.call_later(self.request_timeout, self.abort)
+
+    def data_received(self, data: bytes) -> None:
+        """A piece of a request: a look where it begins one, then Sanic's."""
+        if self._task is None:
+            self.recv_buffer += data
+            self._look_first()
+        elif self._is_between_requests() and wants_websocket(data) and self._upgrade(bytes(self.recv_buffer) + data):
+            pass
+        else:
+            super().data_received(data)  # type: ignore[no-untyped-call]
+
+    def _look_first(self) -> None:
+        buffer = bytes(self.recv_buffer)
+        head_complete = b"\r\n\r\n" in buffer
+        if wants_websocket(buffer[:_LONGEST_HEAD]):
+            if not head_complete and len(buffer) < _LONGEST_HEAD:
+                return
+            if self._upgrade(buffer):
+                return
+        elif not head_complete and len(buffer) < _LONGEST_HEAD and buffer.startswith(b"GET "[: len(buffer)]):
+            return  # it may still turn out to be an upgrade
+        self._head_timer.cancel()
+        self._time = time.monotonic()
+        self._task = self.loop.create_task(self.connection_task())  # type: ignore[no-untyped-call]
+
+    def _is_between_requests(self) -> bool:
+        http = self.http
+        return self.websocket is None and http is not None and http.stage is Stage.IDLE
+
+    def _upgrade(self, buffer: bytes) -> bool:
+        """Take the connection, if the request is an upgrade of ours; answer it, one way or the other."""
+        raw, end, rest = buffer.partition(b"\r\n\r\n")
+        head = parse_head(raw) if end else None
+        if head is None or not is_websocket(head):
+            return False
+        try:
+            key = check_websocket(head)
+            host = head.get("host")
+            if self.conn_info is not None and self.worker.trusts(self.conn_info.client_ip):
+                host = head.get("x-forwarded-host") or host
+            check_origin(dict(head.headers), host, self.worker.config, websocket=True)
+            if self.worker.draining:
+                raise ApiError.of("UNAVAILABLE", "The server is stopping; connect again.")
+        except ApiError as error:
+            transport = self._let_go()
+            transport.write(refusal(error))
+            transport.close()
+            return True
+        request = self._request(head, raw)
+        attach(self._let_go(), WsConnection(self.worker, request), key, rest)
+        return True
+
+    def _request(self, head: Head, raw: bytes) -> Any:
+        request = self.request_class(
+            url_bytes=head.target.encode(),
+            headers=Header(head.headers),
+            head=raw,
+            version=head.version.removeprefix("HTTP/"),
+            method=head.method,
+            transport=self.transport,  # type: ignore[arg-type]
+            app=self.app,
+        )
+        request.conn_info = self.conn_info
+        return request
+
+    def _let_go(self) -> Any:
+        """Part from Sanic: from now on it neither counts, times nor closes this connection."""
+        self._taken = True
+        self._head_timer.cancel()
+        self.connections.discard(self)
+        transport = self.transport
+        if self._callback_check_timeouts is not None:
+            self._callback_check_timeouts.cancel()
+        if self._task is not None:
+            self._task.cancel()
+        return transport
+
+    def close(self, timeout: float | None = None) -> None:
+        """As in Sanic, unless the connection is no longer Sanic's."""
+        if not self._taken:
+            super().close(timeout)
+
+    def close_if_idle(self) -> bool:
+        """Close it unless a request is under way; then the answer says that it is the last."""
+        if self._taken:
+            return False
+        http = self.http
+        if http is not None and http.stage is not Stage.IDLE:
+            http.keep_alive = False
+            return False
+        self._head_timer.cancel()
+        self.close()
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """As in Sanic."""
+        if hasattr(self, "_head_timer"):
+            self._head_timer.cancel()
+            super().connection_lost(exc)  # type: ignore[no-untyped-call]
+
+
+def bound_to(worker: Worker) -> type[IsomorProtocol]:
+    """The protocol class for one worker."""
+    return type("IsomorProtocol", (IsomorProtocol,), {"worker": worker, "__slots__": ()})
+
+
+def attach(transport: asyncio.Transport, connection: WsConnection, key: str, rest: bytes) -> None:
+    """Give the transport to picows, which answers the handshake; `rest` came behind the handshake's head."""
+    protocol = WSProtocol(
+        None,  # host_port: a client's
+        None,  # ws_path: a client's
+        False,  # is_client_side
+        lambda _request: connection,
+        _picows_logger,
+        True,  # disconnect_on_exception
+        None,  # websocket_handshake_timeout: the handshake is complete
+        False,  # enable_auto_ping: see WsConnection.check_peer
+        25,
+        25,
+        WSAutoPingStrategy.PING_WHEN_IDLE,
+        True,  # enable_auto_pong
+        connection.max_message_size,
+        None,  # extra_headers
+        _READ_BUFFER,
+    )
+    transport.set_protocol(protocol)
+    protocol.connection_made(transport)
+    feed(protocol, canonical_head(key) + rest)
+
+
+def feed(protocol: Any, data: bytes) -> None:
+    """Hand bytes to picows as if they had come from the socket."""
+    while data:
+        buffer = protocol.get_buffer(-1)
+        size = min(len(buffer), len(data))
+        buffer[:size] = data[:size]
+        protocol.buffer_updated(size)
+        data = data[size:]

@@ -1,0 +1,86 @@
+"""What all connections of one worker share."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import threading
+from typing import TYPE_CHECKING, Any
+
+from sanic import Sanic
+
+from ..calls import Calls
+from ..config import Config
+from ..push.hub import Hub
+from .deadlines import Deadlines
+
+if TYPE_CHECKING:
+    from .connection import WsConnection
+
+App = Sanic[Any, Any]
+
+logger = logging.getLogger("isomor")
+
+
+class Flusher:
+    """Everything queued for a connection within one turn of the loop leaves in one write."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._dirty: list[WsConnection] = []
+
+    def add(self, connection: WsConnection) -> None:
+        """Write what `connection` has queued, at the end of this turn."""
+        if not self._dirty:
+            self._loop.call_soon(self._flush)
+        self._dirty.append(connection)
+
+    def _flush(self) -> None:
+        dirty, self._dirty = self._dirty, []
+        for connection in dirty:
+            try:
+                connection.flush()
+            except Exception:  # one connection's trouble is not the others'
+                logger.exception("writing to a connection failed")
+                connection.abort()
+
+
+class Worker:
+    """One event loop's worth of server.
+
+    Attributes:
+        config: the settings.
+        app: the Sanic app.
+        calls: runs calls.
+        hub: knows who is connected.
+        loop: the event loop.
+        thread: the loop's thread, by its identifier.
+        flusher: writes what connections have queued.
+        idle: closes connections that idle.
+        pings: finds dead peers.
+        draining: whether the server is about to stop.
+    """
+
+    def __init__(self, config: Config, app: App, calls: Calls, hub: Hub) -> None:
+        self.config = config
+        self.app = app
+        self.calls = calls
+        self.hub = hub
+        self.loop = asyncio.get_running_loop()
+        self.thread = threading.get_ident()
+        self.flusher = Flusher(self.loop)
+        self.idle: Deadlines[WsConnection] = Deadlines(self.loop, lambda connection: connection.check_idle())
+        self.pings: Deadlines[WsConnection] = Deadlines(self.loop, lambda connection: connection.check_peer())
+        self.draining = False
+
+    def trusts(self, ip: str) -> bool:
+        """Whether the X-Forwarded-* headers of a peer are believed (`server.trusted_proxies`)."""
+        networks = self.config.server.trusted_proxies
+        if not networks:
+            return False
+        try:
+            address = ipaddress.ip_address(ip)
+        except ValueError:
+            return False
+        return any(address in network for network in networks)

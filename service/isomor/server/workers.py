@@ -1,0 +1,139 @@
+"""Several workers on one port: a parent that starts them, replaces those that die, and stops them together.
+
+Each worker is a fresh process that accepts on the parent's socket, so that none loses a connection that waits when
+another ends. Sanic's manager is not used: where a start fails, it kills the whole process group, the shell included.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any, Final
+
+logger = logging.getLogger("isomor")
+
+# What a worker is told: the descriptors of the socket, of the pipe to say ready on, and of the parent's lifeline.
+VARIABLE: Final = "_ISOMOR_WORKER"
+
+_POLL: Final = 0.1
+_LONGEST_PAUSE: Final = 30.0
+_GRACE: Final = 10.0
+
+
+class _Worker:
+    def __init__(self, sock: socket.socket, lifeline: int, arguments: Sequence[str]) -> None:
+        self.ready_pipe, ready = os.pipe()
+        self.ready = False
+        self.began = time.monotonic()
+        environment = os.environ | {VARIABLE: f"{sock.fileno()},{ready},{lifeline}"}
+        # A session of its own: a Ctrl-C in a terminal reaches the parent alone, which then stops all.
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "isomor", *arguments],
+            pass_fds=(sock.fileno(), ready, lifeline),
+            env=environment,
+            start_new_session=True,
+        )
+        os.close(ready)
+
+    def look(self) -> int | None:
+        """Note whether it is ready; its exit code, once it has ended."""
+        if not self.ready and select.select([self.ready_pipe], [], [], 0)[0]:
+            self.ready = os.read(self.ready_pipe, 1) == b"1"
+        return self.process.poll()
+
+    def close(self) -> None:
+        """Let go of what the parent holds of it."""
+        os.close(self.ready_pipe)
+
+
+def supervise(count: int, sock: socket.socket, arguments: Sequence[str], drain_seconds: float) -> int:
+    """Run `count` workers until SIGTERM or SIGINT.
+
+    Args:
+        count: how many.
+        sock: the listening socket.
+        arguments: of the command line, after `isomor`.
+        drain_seconds: how long workers take to stop.
+
+    Returns:
+        The exit code: 1 where a worker of the first ones could not start, else 0.
+    """
+    stop: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda got, _frame: stop.append(got))
+    lifeline, held = os.pipe()  # its other end closes when this process ends, however it ends
+    workers = [_Worker(sock, lifeline, arguments) for _ in range(count)]
+    code = 0
+    try:
+        code = _watch_over(workers, stop, lambda: _Worker(sock, lifeline, arguments))
+    finally:
+        _stop(workers, drain_seconds + _GRACE, stop)
+        os.close(lifeline)
+        os.close(held)
+    return code
+
+
+def _watch_over(workers: list[_Worker], stop: list[int], make: Any) -> int:
+    all_ready = False
+    pause = 0.0
+    again_at: list[float] = []
+    while not stop:
+        for worker in list(workers):
+            code = worker.look()
+            if code is None:
+                continue
+            workers.remove(worker)
+            worker.close()
+            if not all_ready:
+                return 1  # it has said why itself
+            lived = time.monotonic() - worker.began
+            pause = min(max(pause * 2, 0.5), _LONGEST_PAUSE) if lived < _LONGEST_PAUSE * 2 else 0.0
+            logger.error("worker %d ended with %d; a new one starts in %.1f s", worker.process.pid, code, pause)
+            again_at.append(time.monotonic() + pause)
+        if not all_ready and all(worker.ready for worker in workers):
+            all_ready = True
+            logger.info("%d workers are ready", len(workers))
+        for moment in [moment for moment in again_at if moment <= time.monotonic()]:
+            again_at.remove(moment)
+            workers.append(make())
+        time.sleep(_POLL)
+    return 0
+
+
+def _stop(workers: list[_Worker], seconds: float, stop: list[int]) -> None:
+    for worker in workers:
+        if worker.process.poll() is None:
+            worker.process.send_signal(signal.SIGTERM)
+    until = time.monotonic() + seconds
+    signals = len(stop)
+    for worker in workers:
+        while worker.process.poll() is None and time.monotonic() < until and len(stop) <= max(signals, 1):
+            time.sleep(_POLL / 2)
+        if worker.process.poll() is None:
+            logger.warning("worker %d did not stop in time and is killed", worker.process.pid)
+            worker.process.kill()
+            worker.process.wait()
+        worker.close()
+
+
+class Place:
+    """A worker's side: the socket that it accepts on, and how it knows of its parent's end."""
+
+    def __init__(self) -> None:
+        listener, self._ready, self.lifeline = (int(part) for part in os.environ.pop(VARIABLE).split(","))
+        self.sock = socket.socket(fileno=listener)
+        self.sock.setblocking(False)
+
+    def say_ready(self) -> None:
+        """Tell the parent that this worker serves."""
+        with contextlib.suppress(OSError):
+            os.write(self._ready, b"1")
+        os.close(self._ready)
