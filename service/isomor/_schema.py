@@ -31,6 +31,16 @@ class Kind:
     secret: bool = False
 
 
+_FLAGS = {
+    "server.host": "--host",
+    "server.port": "--port",
+    "server.workers": "--workers",
+    "api.folder": "--api",
+    "ws.pattern": "--ws",
+    "watch": "--watch",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
     """One row of the table. `default` is as one would write it in YAML; `variable` is the environment's name for it."""
@@ -44,8 +54,8 @@ class Setting:
 
     @property
     def flag(self) -> str:
-        """The command line's name, as the variable says it: ISOMOR_WS_TIMEOUT is --ws-timeout."""
-        return "--" + self.variable.removeprefix("ISOMOR_").lower().replace("_", "-")
+        """The command line's name for it: --set KEY=VALUE, but for the few that have a flag of their own."""
+        return _FLAGS.get(self.key, f"--set {self.key}")
 
     def read(self, raw: Raw, cwd: Path) -> Any:
         """The value of this text. An empty one, which only a flag can give, means none. Raises ValueError with why."""

@@ -65,17 +65,17 @@ class Reader:
         self._by_variable = {name: s for s in self._by_key.values() for name in (s.variable, s.regular)}
         self._sections = {key.partition(".")[0] for key in self._by_key if "." in key}
 
-    def flags(self, flags: Mapping[str, object]) -> dict[str, Found]:
+    def read_flags(self, flags: Mapping[str, object]) -> dict[str, Found]:
         """Values of the command line by key, in; what was given, by key, out."""
         found = {}
         for key, value in flags.items():
             if key not in self._by_key:
-                self._unknown("key", key, "flag", self._by_key)
+                self._unknown("key", key, "flag --set", self._by_key)
             elif (raw := to_raw(value)) is not None:
                 found[key] = Found(raw, f"flag {self._by_key[key].flag}")
         return found
 
-    def variables(self, variables: Mapping[str, Found]) -> dict[str, Found]:
+    def read_variables(self, variables: Mapping[str, Found]) -> dict[str, Found]:
         """Variables that are not empty, by name, in; settings by key out."""
         given: dict[str, dict[str, Found]] = {}
         for name, (text, source) in sorted(variables.items()):
@@ -113,7 +113,7 @@ class Reader:
             self.faults.append(f"{name} = {shown} ({source}): the file is empty; write the value into it")
         return text or None
 
-    def dotenv(self) -> dict[str, Found]:
+    def read_dotenv(self) -> dict[str, Found]:
         """isomor.env: NAME=value lines, with comments, `export` and quotes; nothing is expanded. Variables by name."""
         found: dict[str, Found] = {}
         path = self._cwd / "isomor.env"
@@ -139,7 +139,7 @@ class Reader:
                 found[name] = Found(text, f"isomor.env line {number}")
         return found
 
-    def yaml(self, chosen: Found | None) -> dict[str, Found] | None:
+    def read_yaml(self, chosen: Found | None) -> dict[str, Found] | None:
         """The file that ISOMOR_CONFIG chose, else config/isomor.yaml. Settings by key; None where it cannot be read."""
         label = str(chosen.raw) if chosen else "config/isomor.yaml"
         if not chosen and not (self._cwd / label).exists():

@@ -202,9 +202,14 @@ def load_config(
         for name, text in (os.environ if environ is None else environ).items()
         if name.startswith("ISOMOR_") and text.strip()
     }
-    dotenv = reader.dotenv()
-    from_yaml = reader.yaml(environment.get("ISOMOR_CONFIG") or dotenv.get("ISOMOR_CONFIG"))
-    levels = [reader.flags(flags), reader.variables(environment), reader.variables(dotenv), from_yaml or {}]
+    dotenv = reader.read_dotenv()
+    from_yaml = reader.read_yaml(environment.get("ISOMOR_CONFIG") or dotenv.get("ISOMOR_CONFIG"))
+    levels = [
+        reader.read_flags(flags),
+        reader.read_variables(environment),
+        reader.read_variables(dotenv),
+        from_yaml or {},
+    ]
     faults = reader.faults
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}

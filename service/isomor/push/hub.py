@@ -11,7 +11,7 @@ import contextlib
 import logging
 import secrets
 import threading
-from collections.abc import Awaitable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from typing import Any, Final, Protocol
 
 from ..errors import BusUnavailable, ConnectionClosed
@@ -41,8 +41,7 @@ class Member(Protocol):
     def closed(self) -> bool:
         """Whether it is gone, or going."""
 
-    def enqueue(self, frame: bytes) -> None:
-        """Take a frame for the next write. Never blocks."""
+    enqueue: Callable[[bytes], None]  # takes a frame for the next write; never blocks
 
 
 class _Topic:

@@ -84,6 +84,7 @@ class Subscriber:
         self._on_wire: set[bytes] = set()  # subscribed, once all that was sent has been carried out
         self._asked: deque[tuple[bytes, bytes]] = deque()  # commands without an answer yet
         self._open: Counter[bytes] = Counter()  # of these, how many for each name
+        self._linked = False  # a connection stands
         self._heard = 0
         self._token = b""
         self._token_back = asyncio.Event()
@@ -106,8 +107,9 @@ class Subscriber:
         self._changed.set()
 
     def _touch(self, wire: bytes) -> None:
-        self._dirty.add(wire)
-        self._changed.set()
+        if self._linked:  # else all that is wanted will be asked for
+            self._dirty.add(wire)
+            self._changed.set()
 
     async def run(self) -> None:
         """Work until cancelled, through any number of connections."""
@@ -119,7 +121,7 @@ class Subscriber:
                 if connected_before:
                     self._events.subscriber_again(len(self._wanted))
                 connected_before = True
-                self._dirty = set(self._wanted)
+                self._dirty, self._linked = set(self._wanted), True
                 try:
                     await first_end(self._read(link), self._reconcile(link), self._prove(backoff))
                 finally:
@@ -134,6 +136,8 @@ class Subscriber:
     def _break(self) -> None:
         for want in self._wanted.values():
             want.live = False
+        self._linked = False
+        self._dirty.clear()
         self._on_wire.clear()
         self._asked.clear()
         self._open.clear()

@@ -105,7 +105,7 @@ class Subscriptions:
         for waiter in want.waiters:
             if not waiter.done():
                 waiter.set_result(None)
-        # Each takes itself out of `waiters` as it comes round, so that one that is cancelled sees who else counts on it.
+        # Each takes itself out of `waiters` as it comes round: one that is cancelled sees who else counts on this.
         if want.granted:
             self._gap(want, None)
         want.granted = True

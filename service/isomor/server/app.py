@@ -27,7 +27,6 @@ from ..loader import Registry, where
 from ..push.bus import Bus, LocalBus
 from ..push.hub import Hub, set_current
 from . import http, pages
-from .connection import WsConnection
 from .protocol import bound_to
 from .reload import watch
 from .worker import App, Worker
@@ -247,8 +246,8 @@ class Server:
         set_current(None)
         worker.idle.stop()
         worker.pings.stop()
-        for connection in list(worker.hub.connections):
-            connection.abort()  # type: ignore[attr-defined]
+        for connection in list(worker.connections):
+            connection.abort()
         for protocol in list(server.connections):
             protocol.abort()
         await worker.hub.stop()
@@ -258,11 +257,11 @@ class Server:
 
     async def _close_websockets(self) -> None:
         """Close each once it has no call running, in small batches, until all have said goodbye or time is up."""
-        hub, loop = self.worker.hub, self.worker.loop
+        connections, loop = self.worker.connections, self.worker.loop
         until = loop.time() + self._config.server.drain_seconds + 1
-        while hub.connections and loop.time() < until:
-            open_ones = [item for item in hub.connections if isinstance(item, WsConnection) and not item.closed]
-            for connection in [item for item in open_ones if not item.busy][:_BATCH]:
+        while connections and loop.time() < until:
+            calm = [connection for connection in connections if not (connection.busy or connection.closed)]
+            for connection in calm[:_BATCH]:
                 connection.restart()
             await asyncio.sleep(_BATCH_PAUSE)
 

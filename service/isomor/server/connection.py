@@ -9,10 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import threading
 from collections import deque
-from collections.abc import Coroutine, Generator
-from functools import partial
+from collections.abc import Callable
 from typing import Any, Final
 
 from picows import WSFrame, WSListener, WSMsgType, WSTransport
@@ -20,35 +18,17 @@ from sanic.request import Request
 
 from .. import messages
 from ..calls import Call
-from ..context import Connection, WsConfig, WsContext, ws_default_config
-from ..errors import ApiError, CloseCode, ConnectionClosed
+from ..context import WsConfig, WsContext, ws_default_config
+from ..errors import ApiError, CloseCode
 from ..messages import CallId, ClientMessage
-from ..outcome import DONE, Failed, Outcome, from_thread
-from ..push.hub import check_topic
+from .outbox import Outbox
+from .peer import Peer
 from .worker import Worker
 
 logger = logging.getLogger("isomor")
 
 # How long a peer has to answer our close frame, and one that reads slowly to read what waits before it.
 CLOSE_SECONDS: Final = 10
-
-# An awaited push lets others run at least after so many bytes.
-_TURN: Final = 64 * 1024
-
-
-class _Pushed(Outcome):
-    """A push that is queued. Awaiting waits while the connection's outbox is over half full."""
-
-    __slots__ = ("_connection",)
-
-    def __init__(self, connection: WsConnection) -> None:
-        self._connection = connection
-
-    def __await__(self) -> Generator[Any, None, None]:
-        return self._connection.room().__await__()
-
-    def wait(self, timeout: float | None = None) -> None:
-        raise RuntimeError("push: wait() would block the event loop; await it instead")
 
 
 # picows's enumerations are plain integers where they arrive.
@@ -58,9 +38,12 @@ _CONTINUATION: Final = int(WSMsgType.CONTINUATION)  # type: ignore[call-overload
 _CLOSE: Final = int(WSMsgType.CLOSE)  # type: ignore[call-overload]
 
 
-class WsConnection(WSListener, Connection):
+class WsConnection(WSListener):
     """See the module. All of it runs on the event loop's thread, but for what says otherwise."""
 
+    enqueue: Callable[[bytes], None]  # take a frame for the next write
+    peer: Peer  # what functions see of it
+    _outbox: Outbox
     _transport: WSTransport
     _stream: asyncio.Transport
 
@@ -69,23 +52,14 @@ class WsConnection(WSListener, Connection):
         self.last_active = worker.loop.time()
         self._worker = worker
         self._request = request
-        self._id: str | None = None
         self._running: dict[CallId, Call] = {}
         self._waiting: deque[ClientMessage] = deque()
         self._advancing = False
         self._opening = True
         self._reading = True
-        self._outbox: list[bytes] = []
-        self._outbox_bytes = 0
-        self._most = worker.config.ws.max_outbox_bytes
-        self._writers: list[asyncio.Future[None]] = []
-        self._write_paused = False
         self._fragments: bytearray | None = None
         self._heard = True
-        self._topics: set[str] = set()
-        self._tasks: dict[asyncio.Task[Any], str | None] = {}
         self._close_timer: asyncio.TimerHandle | None = None
-        self._pushed = _Pushed(self)
 
     # ---- Opening, and the end ------------------------------------------------------------------------------------
 
@@ -93,23 +67,26 @@ class WsConnection(WSListener, Connection):
         worker = self._worker
         self._transport = transport
         self._stream = transport.underlying_transport
-        self._stream.set_write_buffer_limits(high=self._most // 2, low=self._most // 8)
-        worker.hub.add(self)
         config = worker.config.ws
+        self._outbox = Outbox(self._stream, worker.flusher, config.max_outbox_bytes, self._too_slow)
+        self.enqueue = self._outbox.add
+        self.peer = Peer(worker, self._request, self._outbox, self._end)
+        worker.connections.add(self)
+        worker.hub.add(self.peer)
         if config.timeout > 0:
             worker.idle.add(worker.loop.time() + config.timeout, self)
         if config.ping_seconds > 0:
             worker.pings.add(worker.loop.time() + config.ping_seconds, self)
         if ws_default_config() != WsConfig():
-            self.set_config(ws_default_config())
+            self.peer.set_config(ws_default_config())
         if worker.calls.registry.hooks.on_connect is None:
             self._opening = False
         else:
-            self._keep(self._greet(worker.calls.registry.hooks.on_connect), None)
+            self.peer.spawn(self._greet(worker.calls.registry.hooks.on_connect), None)
 
     async def _greet(self, on_connect: Any) -> None:
         """Run the `on_connect` hook; calls wait until it has let the client in."""
-        ctx = WsContext("", self)
+        ctx = WsContext("", self.peer)
         try:
             outcome = on_connect(ctx)
             if asyncio.iscoroutine(outcome) or isinstance(outcome, asyncio.Future):
@@ -125,46 +102,39 @@ class WsConnection(WSListener, Connection):
             self._advance()
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
-        self.closed = True
+        self._close()
         if self._close_timer is not None:
             self._close_timer.cancel()
-        self._worker.hub.remove(self, self._topics, self._id)
-        self._topics.clear()
-        self._outbox.clear()
+        self._worker.connections.discard(self)
+        self.peer.disconnected()
         self._waiting.clear()
-        self._wake_writers()
-        for task in list(self._tasks):
-            task.cancel()
         if self._worker.config.cancel_on_disconnect:
             for call in list(self._running.values()):
                 call.cancel()
-
-    def close(self, code: int = 1000, reason: str = "") -> None:
-        if code != 1000 and not 3000 <= code <= 4999:
-            raise ValueError(f"close(code={code!r}): give 1000, or 3000 to 4999 (RFC 6455 section 7.4.2)")
-        if len(reason.encode()) > 123:
-            raise ValueError(f"close(reason={reason!r}): at most 123 bytes")
-        if threading.get_ident() == self._worker.thread:
-            self._end(code, reason)
-        else:
-            self._worker.loop.call_soon_threadsafe(self._end, code, reason)
 
     def _end(self, code: int, reason: str = "") -> None:
         """Say goodbye, and wait for the peer to do so too, for a while."""
         if self.closed:
             return
-        self.flush()
+        self._outbox.flush()
         self._hang_up(code, reason)
+
+    def _too_slow(self) -> None:
+        self._hang_up(CloseCode.TOO_SLOW, "Too slow: pushes were waiting to be read.")
 
     def _hang_up(self, code: int, reason: str) -> None:
         if self.closed:
             return
-        self.closed = True
-        self._outbox.clear()
-        self._wake_writers()
+        self._close()
         self._send_close(code, reason)
         self._set_reading(True)  # to hear the peer's answer
         self._close_timer = self._worker.loop.call_later(CLOSE_SECONDS, self.abort)
+
+    def _close(self) -> None:
+        """From now on, nothing goes out but the goodbye, and functions see it as gone."""
+        self.closed = True
+        self.peer.closed = True
+        self._outbox.close()
 
     def _send_close(self, code: Any, reason: str) -> None:
         self._transport.send_close(code, reason.encode())
@@ -195,8 +165,9 @@ class WsConnection(WSListener, Connection):
         now = self._worker.loop.time()
         if self.busy:
             return now + timeout
-        if now < self.last_active + timeout:
-            return self.last_active + timeout
+        due = max(self.last_active, self._outbox.last_write) + timeout
+        if now < due:
+            return due
         self._end(CloseCode.IDLE, "No message passed for a while.")
         return None
 
@@ -237,8 +208,8 @@ class WsConnection(WSListener, Connection):
 
     def _on_close(self, frame: WSFrame) -> None:
         if not self.closed:
-            self.flush()
-            self.closed = True
+            self._outbox.flush()
+            self._close()
             code: Any = frame.get_close_code()
             # 1005 stands for a frame without a code, and never goes over the wire.
             self._send_close(code if code not in (0, 1005) else CloseCode.OK, "")
@@ -302,7 +273,7 @@ class WsConnection(WSListener, Connection):
         except ApiError as error:
             self._send_error(call_id, error)
             return
-        ctx = WsContext(function.name, self, call_id, message.cookie)
+        ctx = WsContext(function.name, self.peer, call_id, message.cookie)
         call = calls.start(function, message.args, ctx, self._answer, call_id)
         if not call.settled:
             self._running[call_id] = call
@@ -352,151 +323,11 @@ class WsConnection(WSListener, Connection):
             else:
                 self._stream.pause_reading()
 
-    # ---- What goes out -------------------------------------------------------------------------------------------
-
-    def enqueue(self, frame: bytes) -> None:
-        """Take a frame; it leaves with all others of this turn of the loop."""
-        if self.closed:
-            return
-        if not self._outbox:
-            self._worker.flusher.add(self)
-        self._outbox.append(frame)
-        self._outbox_bytes += len(frame)
-
-    def flush(self) -> None:
-        """Write what is queued, unless what waited before has not left either: then the reader is too slow."""
-        if self.closed or not self._outbox:
-            return
-        outbox, self._outbox, self._outbox_bytes = self._outbox, [], 0
-        behind = self._stream.get_write_buffer_size()
-        if behind > self._most:
-            logger.info("a connection reads too slowly: %d bytes wait, ws.max_outbox_bytes is %d", behind, self._most)
-            self._hang_up(CloseCode.TOO_SLOW, "Too slow: pushes were waiting to be read.")
-            return
-        data = outbox[0] if len(outbox) == 1 else b"".join(outbox)
-        if not behind:
-            # A burst within one turn, or one large answer, may exceed the limit: it counts once more follows it.
-            self._most = max(self._worker.config.ws.max_outbox_bytes, len(data))
-        self.last_active = self._worker.loop.time()
-        self._stream.write(data)
-
-    async def room(self) -> None:
-        """Wait while more than half of the outbox waits for the reader.
-
-        Raises:
-            ConnectionClosed: if the connection is gone, or goes meanwhile.
-        """
-        if self._outbox_bytes > _TURN:
-            await asyncio.sleep(0)
-        while self._write_paused and not self.closed:
-            writer = self._worker.loop.create_future()
-            self._writers.append(writer)
-            await writer
-        if self.closed:
-            raise ConnectionClosed("the connection was closed while a push waited for its reader")
-
     def pause_writing(self) -> None:
-        self._write_paused = True
+        self._outbox.pause()
 
     def resume_writing(self) -> None:
-        self._write_paused = False
-        self._wake_writers()
-
-    def _wake_writers(self) -> None:
-        writers, self._writers = self._writers, []
-        for writer in writers:
-            if not writer.done():
-                writer.set_result(None)
-
-    # ---- What functions see --------------------------------------------------------------------------------------
-
-    @property
-    def id(self) -> str:
-        if self._id is None:
-            self._id = self._worker.hub.new_id()
-            self._worker.loop.call_soon_threadsafe(self._worker.hub.name, self)
-        return self._id
-
-    @property
-    def req(self) -> Request:
-        return self._request
-
-    def push(self, payload: Any, call_id: CallId) -> Outcome:
-        try:
-            frame = messages.text_frame(messages.push_message(messages.encode(payload), None, call_id))
-        except (TypeError, ValueError, RecursionError) as error:
-            return Failed("ctx.push", error)
-        return self._on_loop("ctx.push", lambda: self._push(frame))
-
-    def _push(self, frame: bytes) -> Outcome:
-        if self.closed:
-            return self._gone("ctx.push")
-        self.enqueue(frame)
-        return self._pushed
-
-    def set_config(self, config: WsConfig) -> Outcome:
-        frame = messages.text_frame(messages.conf_message(config.with_cookie))
-        return self._on_loop("set_ws_config", lambda: self._push(frame))
-
-    def join(self, topic: str) -> Outcome:
-        try:
-            check_topic(topic)
-        except ValueError as error:
-            return Failed("ctx.join", error)
-        return self._on_loop("ctx.join", lambda: self._join(topic))
-
-    def _join(self, topic: str) -> Outcome:
-        if self.closed:
-            return self._gone("ctx.join")
-        self._topics.add(topic)
-        return self._worker.hub.join(self, topic)
-
-    def leave(self, topic: str) -> Outcome:
-        return self._on_loop("ctx.leave", lambda: self._leave(topic))
-
-    def _leave(self, topic: str) -> Outcome:
-        self._topics.discard(topic)
-        self._worker.hub.leave(self, topic)
-        return DONE
-
-    def _on_loop(self, what: str, action: Any) -> Outcome:
-        if threading.get_ident() == self._worker.thread:
-            outcome: Outcome = action()
-            return outcome
-        return from_thread(self._worker.loop, what, action)
-
-    def _gone(self, what: str) -> Outcome:
-        return Failed(what, ConnectionClosed(f"{what}: the connection is closed"))
-
-    def spawn(self, coroutine: Coroutine[Any, Any, Any], key: str | None) -> None:
-        if threading.get_ident() != self._worker.thread:
-            self._worker.loop.call_soon_threadsafe(partial(self._spawn, coroutine, key))
-        elif not self._spawn(coroutine, key):
-            raise ConnectionClosed("ctx.spawn: the connection is closed")
-
-    def _spawn(self, coroutine: Coroutine[Any, Any, Any], key: str | None) -> bool:
-        if self.closed:
-            coroutine.close()
-            return False
-        if key is not None:
-            for task, other in list(self._tasks.items()):
-                if other == key:
-                    task.cancel()
-        self._keep(coroutine, key)
-        return True
-
-    def _keep(self, coroutine: Coroutine[Any, Any, Any], key: str | None) -> None:
-        task = self._worker.loop.create_task(coroutine)
-        self._tasks[task] = key
-        task.add_done_callback(self._task_ended)
-
-    def _task_ended(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.pop(task, None)
-        if task.cancelled():
-            return
-        error = task.exception()
-        if error is not None and not isinstance(error, ConnectionClosed):
-            logger.error("a task of ctx.spawn failed", exc_info=error)
+        self._outbox.resume()
 
 
 def _reason(text: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import logging
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -14,36 +13,12 @@ from ..calls import Calls
 from ..config import Config
 from ..push.hub import Hub
 from .deadlines import Deadlines
+from .outbox import Flusher
 
 if TYPE_CHECKING:
     from .connection import WsConnection
 
 App = Sanic[Any, Any]
-
-logger = logging.getLogger("isomor")
-
-
-class Flusher:
-    """Everything queued for a connection within one turn of the loop leaves in one write."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._dirty: list[WsConnection] = []
-
-    def add(self, connection: WsConnection) -> None:
-        """Write what `connection` has queued, at the end of this turn."""
-        if not self._dirty:
-            self._loop.call_soon(self._flush)
-        self._dirty.append(connection)
-
-    def _flush(self) -> None:
-        dirty, self._dirty = self._dirty, []
-        for connection in dirty:
-            try:
-                connection.flush()
-            except Exception:  # one connection's trouble is not the others'
-                logger.exception("writing to a connection failed")
-                connection.abort()
 
 
 class Worker:
@@ -53,7 +28,8 @@ class Worker:
         config: the settings.
         app: the Sanic app.
         calls: runs calls.
-        hub: knows who is connected.
+        hub: knows who has joined what.
+        connections: every open WebSocket.
         loop: the event loop.
         thread: the loop's thread, by its identifier.
         flusher: writes what connections have queued.
@@ -67,6 +43,7 @@ class Worker:
         self.app = app
         self.calls = calls
         self.hub = hub
+        self.connections: set[WsConnection] = set()
         self.loop = asyncio.get_running_loop()
         self.thread = threading.get_ident()
         self.flusher = Flusher(self.loop)

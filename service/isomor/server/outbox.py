@@ -1,0 +1,154 @@
+"""What waits to be written to one connection, bounded in bytes (`ws.max_outbox_bytes`).
+
+Everything queued within one turn of the loop, answers and pushes, leaves in one write. A reader that is behind delays
+nobody: what it does not read waits here, and once that is too much, the connection is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Generator
+from typing import Any, Final
+
+from ..errors import ConnectionClosed
+from ..outcome import Outcome
+
+logger = logging.getLogger("isomor")
+
+# An awaited push lets others run at least after so many bytes.
+_TURN: Final = 64 * 1024
+
+
+class Flusher:
+    """Writes, at the end of each turn of the loop, what outboxes have queued in it."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._dirty: list[Outbox] = []
+
+    def add(self, outbox: Outbox) -> None:
+        """Flush `outbox` at the end of this turn."""
+        if not self._dirty:
+            self._loop.call_soon(self._flush)
+        self._dirty.append(outbox)
+
+    def _flush(self) -> None:
+        dirty, self._dirty = self._dirty, []
+        for outbox in dirty:
+            try:
+                outbox.flush()
+            except Exception:  # one connection's trouble is not the others'
+                logger.exception("writing to a connection failed")
+                outbox.stream.abort()
+
+
+class Outbox:
+    """See the module.
+
+    Attributes:
+        stream: the transport.
+        last_write: when something was written last, on the loop's clock.
+        pushed: what an awaited push waits for: room.
+    """
+
+    __slots__ = (
+        "_bytes", "_closed", "_flusher", "_frames", "_limit", "_loop", "_most", "_on_too_slow", "_paused", "_waiters",
+        "last_write", "pushed", "stream",
+    )  # fmt: skip
+
+    def __init__(
+        self, stream: asyncio.Transport, flusher: Flusher, limit: int, on_too_slow: Callable[[], None]
+    ) -> None:
+        """Queue for `stream`; `on_too_slow` is called once, where more than `limit` bytes wait for the reader."""
+        self.stream = stream
+        self.pushed = _Pushed(self)
+        self._flusher = flusher
+        self._on_too_slow = on_too_slow
+        self._frames: list[bytes] = []
+        self._bytes = 0
+        self._limit = limit
+        self._most = limit
+        self._closed = False
+        self._paused = False
+        self._waiters: list[asyncio.Future[None]] = []
+        self._loop = asyncio.get_running_loop()
+        self.last_write = self._loop.time()
+        stream.set_write_buffer_limits(high=limit // 2, low=limit // 8)
+
+    def add(self, frame: bytes) -> None:
+        """Take a frame. Never blocks; after `close`, nothing happens."""
+        if self._closed:
+            return
+        if not self._frames:
+            self._flusher.add(self)
+        self._frames.append(frame)
+        self._bytes += len(frame)
+
+    def flush(self) -> None:
+        """Write what is queued, unless too much of what was written before still waits."""
+        if self._closed or not self._frames:
+            return
+        frames, self._frames, self._bytes = self._frames, [], 0
+        behind = self.stream.get_write_buffer_size()
+        if behind > self._most:
+            logger.info("a connection reads too slowly: %d bytes wait, ws.max_outbox_bytes is %d", behind, self._limit)
+            self._on_too_slow()
+            return
+        data = frames[0] if len(frames) == 1 else b"".join(frames)
+        if not behind:
+            # A burst within one turn, or one large answer, may exceed the limit: it counts once more follows it.
+            self._most = max(self._limit, len(data))
+        self.last_write = self._loop.time()
+        self.stream.write(data)
+
+    def close(self) -> None:
+        """Take nothing more, drop what is queued, and wake who waits for room."""
+        self._closed = True
+        self._frames.clear()
+        self._wake()
+
+    def pause(self) -> None:
+        """Over half of the outbox waits for the reader."""
+        self._paused = True
+
+    def resume(self) -> None:
+        """The reader has caught up."""
+        self._paused = False
+        self._wake()
+
+    def _wake(self) -> None:
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    async def room(self) -> None:
+        """Wait while over half of the outbox waits for the reader.
+
+        Raises:
+            ConnectionClosed: if the connection is gone, or goes meanwhile.
+        """
+        if self._bytes > _TURN:
+            await asyncio.sleep(0)
+        while self._paused and not self._closed:
+            waiter = self._loop.create_future()
+            self._waiters.append(waiter)
+            await waiter
+        if self._closed:
+            raise ConnectionClosed("the connection was closed while a push waited for its reader")
+
+
+class _Pushed(Outcome):
+    """A push that is queued. Awaiting it waits for room; one object serves all pushes of a connection."""
+
+    __slots__ = ("_outbox",)
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return self._outbox.room().__await__()
+
+    def wait(self, timeout: float | None = None) -> None:
+        raise RuntimeError("push: wait() would block the event loop; await it instead")

@@ -1,0 +1,148 @@
+"""A WebSocket connection as functions see it, `ctx.ws`: its id, what is pushed to it, its topics and its tasks.
+
+Functions run on the event loop or in threads; what they ask takes effect on the loop's thread, in their order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any
+
+from sanic.request import Request
+
+from .. import messages
+from ..context import Connection, WsConfig
+from ..errors import ConnectionClosed
+from ..messages import CallId
+from ..outcome import DONE, Failed, Outcome, from_thread
+from ..push.hub import check_topic
+from .outbox import Outbox
+from .worker import Worker
+
+logger = logging.getLogger("isomor")
+
+
+class Peer(Connection):
+    """See the module. It is also what the hub knows of a connection."""
+
+    def __init__(self, worker: Worker, request: Request, outbox: Outbox, end: Callable[[int, str], None]) -> None:
+        """`end` closes the connection, with a code and a reason."""
+        self.closed = False
+        self.enqueue: Callable[[bytes], None] = outbox.add
+        self._worker = worker
+        self._request = request
+        self._outbox = outbox
+        self._end = end
+        self._id: str | None = None
+        self._topics: set[str] = set()
+        self._tasks: dict[asyncio.Task[Any], str | None] = {}
+
+    def disconnected(self) -> None:
+        """The connection is gone: so are its topics and its tasks."""
+        self.closed = True
+        self._worker.hub.remove(self, self._topics, self._id)
+        self._topics.clear()
+        for task in list(self._tasks):
+            task.cancel()
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        if code != 1000 and not 3000 <= code <= 4999:
+            raise ValueError(f"close(code={code!r}): give 1000, or 3000 to 4999 (RFC 6455 section 7.4.2)")
+        if len(reason.encode()) > 123:
+            raise ValueError(f"close(reason={reason!r}): at most 123 bytes")
+        if threading.get_ident() == self._worker.thread:
+            self._end(code, reason)
+        else:
+            self._worker.loop.call_soon_threadsafe(self._end, code, reason)
+
+    @property
+    def id(self) -> str:
+        if self._id is None:
+            self._id = self._worker.hub.new_id()
+            self._worker.loop.call_soon_threadsafe(self._worker.hub.name, self)
+        return self._id
+
+    @property
+    def req(self) -> Request:
+        return self._request
+
+    def push(self, payload: Any, call_id: CallId) -> Outcome:
+        try:
+            frame = messages.text_frame(messages.push_message(messages.encode(payload), None, call_id))
+        except (TypeError, ValueError, RecursionError) as error:
+            return Failed("ctx.push", error)
+        return self._on_loop("ctx.push", lambda: self._push(frame))
+
+    def _push(self, frame: bytes) -> Outcome:
+        if self.closed:
+            return self._gone("ctx.push")
+        self.enqueue(frame)
+        return self._outbox.pushed
+
+    def set_config(self, config: WsConfig) -> Outcome:
+        frame = messages.text_frame(messages.conf_message(config.with_cookie))
+        return self._on_loop("set_ws_config", lambda: self._push(frame))
+
+    def join(self, topic: str) -> Outcome:
+        try:
+            check_topic(topic)
+        except ValueError as error:
+            return Failed("ctx.join", error)
+        return self._on_loop("ctx.join", lambda: self._join(topic))
+
+    def _join(self, topic: str) -> Outcome:
+        if self.closed:
+            return self._gone("ctx.join")
+        self._topics.add(topic)
+        return self._worker.hub.join(self, topic)
+
+    def leave(self, topic: str) -> Outcome:
+        return self._on_loop("ctx.leave", lambda: self._leave(topic))
+
+    def _leave(self, topic: str) -> Outcome:
+        self._topics.discard(topic)
+        self._worker.hub.leave(self, topic)
+        return DONE
+
+    def _on_loop(self, what: str, action: Any) -> Outcome:
+        if threading.get_ident() == self._worker.thread:
+            outcome: Outcome = action()
+            return outcome
+        return from_thread(self._worker.loop, what, action)
+
+    def _gone(self, what: str) -> Outcome:
+        return Failed(what, ConnectionClosed(f"{what}: the connection is closed"))
+
+    def spawn(self, coroutine: Coroutine[Any, Any, Any], key: str | None) -> None:
+        if threading.get_ident() != self._worker.thread:
+            self._worker.loop.call_soon_threadsafe(partial(self._spawn, coroutine, key))
+        elif not self._spawn(coroutine, key):
+            raise ConnectionClosed("ctx.spawn: the connection is closed")
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, Any], key: str | None) -> bool:
+        if self.closed:
+            coroutine.close()
+            return False
+        if key is not None:
+            for task, other in list(self._tasks.items()):
+                if other == key:
+                    task.cancel()
+        self._keep(coroutine, key)
+        return True
+
+    def _keep(self, coroutine: Coroutine[Any, Any, Any], key: str | None) -> None:
+        task = self._worker.loop.create_task(coroutine)
+        self._tasks[task] = key
+        task.add_done_callback(self._task_ended)
+
+    def _task_ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.pop(task, None)
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is not None and not isinstance(error, ConnectionClosed):
+            logger.error("a task of ctx.spawn failed", exc_info=error)
