@@ -31,7 +31,7 @@ async def within(seconds: float, coroutine: Coroutine[Any, Any, T]) -> T:
             await asyncio.wait((task,), timeout=seconds / SLICES)
             if task.done():
                 return task.result()
-        raise TimeoutError(f"no answer within {seconds:g} s")
+        raise TimeoutError(f"no answer within {seconds:.3g} s")
     finally:
         await end(task)
 
@@ -73,7 +73,7 @@ async def first_end(*coroutines: Coroutine[Any, Any, None]) -> None:
 class Backoff:
     """Seconds until the next attempt: doubling, bounded, with jitter so that a fleet does not march in step."""
 
-    def __init__(self, first: float = 0.05, most: float = 2.0) -> None:
+    def __init__(self, first: float = 0.01, most: float = 2.0) -> None:
         self._first = first
         self._most = most
         self._failures = 0

@@ -178,7 +178,7 @@ class Node:
         """Subscribed anew: what was published meanwhile is lost."""
         self.rebuilds += 1
         if channels:
-            text = "Redis at %s: %d channels are subscribed again; what was published meanwhile is lost"
+            text = "Redis at %s: subscribed again (channels: %d); what was published meanwhile is lost"
             self._notices(logging.WARNING, "subscribed again", text, self.address, channels)
 
     def moved(self) -> None:

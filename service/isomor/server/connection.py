@@ -23,6 +23,7 @@ from ..errors import ApiError, CloseCode
 from ..messages import CallId, ClientMessage
 from .outbox import Outbox
 from .peer import Peer
+from .websocket import renew
 from .worker import Worker
 
 logger = logging.getLogger("isomor")
@@ -30,6 +31,9 @@ logger = logging.getLogger("isomor")
 # How long a peer has to answer our close frame, and one that reads slowly to read what waits before it.
 CLOSE_SECONDS: Final = 10
 
+
+# What is larger, in one message or in many at once, leaves a read buffer behind that is not worth keeping.
+_LARGE: Final = 64 * 1024
 
 # picows's enumerations are plain integers where they arrive.
 _TEXT: Final = int(WSMsgType.TEXT)  # type: ignore[call-overload]
@@ -59,13 +63,17 @@ class WsConnection(WSListener):
         self._reading = True
         self._fragments: bytearray | None = None
         self._heard = True
+        self._bloated = False
+        self._renewing = False
         self._close_timer: asyncio.TimerHandle | None = None
 
     # ---- Opening, and the end ------------------------------------------------------------------------------------
 
     def on_ws_connected(self, transport: WSTransport) -> None:
-        worker = self._worker
         self._transport = transport
+        if self._renewing:
+            return
+        worker = self._worker
         self._stream = transport.underlying_transport
         config = worker.config.ws
         self._outbox = Outbox(self._stream, worker.flusher, config.max_outbox_bytes, self._too_slow)
@@ -144,11 +152,6 @@ class WsConnection(WSListener):
         self._stream.abort()
 
     @property
-    def max_message_size(self) -> int:
-        """The most bytes that a message may have."""
-        return self._worker.config.max_message_size
-
-    @property
     def busy(self) -> bool:
         """Whether a call of it is running or waiting."""
         return bool(self._running or self._waiting)
@@ -205,6 +208,17 @@ class WsConnection(WSListener):
             self._on_fragment(frame)
         elif kind == _BINARY:
             self._hang_up(CloseCode.UNSUPPORTED_DATA, "Messages are text: send JSON in a text frame.")
+        if frame.payload_size + frame.tail_size > _LARGE:
+            self._bloated = True
+        if self._bloated and frame.tail_size == 0 and not self.closed:
+            self._slim()
+
+    def _slim(self) -> None:
+        """Give back the buffer that a large message has grown: there may be thousands of idle connections."""
+        self._bloated = False
+        self._renewing = True
+        renew(self._stream, self, self._worker.config.max_message_size)
+        self._renewing = False
 
     def _on_close(self, frame: WSFrame) -> None:
         if not self.closed:

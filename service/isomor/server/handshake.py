@@ -84,14 +84,6 @@ def check_websocket(head: Head) -> str:
     return key
 
 
-def canonical_head(key: str) -> bytes:
-    """What picows is fed in place of the head: it reads less than the RFC allows, such as one Connection token only."""
-    return (
-        "GET / HTTP/1.1\r\nHost: isomor\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n"
-    ).encode()
-
-
 def refusal(error: ApiError) -> bytes:
     """A whole HTTP answer that refuses a handshake, and ends the connection."""
     reasons = {400: "Bad Request", 403: "Forbidden", 426: "Upgrade Required", 503: "Service Unavailable"}

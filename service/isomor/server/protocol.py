@@ -6,13 +6,9 @@ connection that is kept alive: then Sanic's task is ended, and its transport goe
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import time
 from typing import Any, Final
 
-from picows import WSAutoPingStrategy
-from picows.picows import WSProtocol  # type: ignore[attr-defined]
 from sanic.compat import Header
 from sanic.http import Stage
 from sanic.models.server_types import ConnInfo
@@ -22,7 +18,6 @@ from ..errors import ApiError
 from .connection import WsConnection
 from .handshake import (
     Head,
-    canonical_head,
     check_origin,
     check_websocket,
     is_websocket,
@@ -30,18 +25,10 @@ from .handshake import (
     refusal,
     wants_websocket,
 )
+from .websocket import attach
 from .worker import Worker
 
-logger = logging.getLogger("isomor")
-
-# picows logs what peers do wrong as errors of its own; what matters is logged here.
-_picows_logger = logging.LoggerAdapter(logging.getLogger("isomor.picows"))
-_picows_logger.logger.setLevel(logging.CRITICAL)
-
 _LONGEST_HEAD: Final = 16 * 1024
-
-# picows reads into a buffer of this size and doubles it where a message does not fit.
-_READ_BUFFER: Final = 4096
 
 
 class IsomorProtocol(WebSocketProtocol):
@@ -116,7 +103,8 @@ class IsomorProtocol(WebSocketProtocol):
             transport.close()
             return True
         request = self._request(head, raw)
-        attach(self._let_go(), WsConnection(self.worker, request), key, rest)
+        connection = WsConnection(self.worker, request)
+        attach(self._let_go(), connection, key, rest, self.worker.config.max_message_size)
         return True
 
     def _request(self, head: Head, raw: bytes) -> Any:
@@ -171,37 +159,3 @@ class IsomorProtocol(WebSocketProtocol):
 def bound_to(worker: Worker) -> type[IsomorProtocol]:
     """The protocol class for one worker."""
     return type("IsomorProtocol", (IsomorProtocol,), {"worker": worker, "__slots__": ()})
-
-
-def attach(transport: asyncio.Transport, connection: WsConnection, key: str, rest: bytes) -> None:
-    """Give the transport to picows, which answers the handshake; `rest` came behind the handshake's head."""
-    protocol = WSProtocol(
-        None,  # host_port: a client's
-        None,  # ws_path: a client's
-        False,  # is_client_side
-        lambda _request: connection,
-        _picows_logger,
-        True,  # disconnect_on_exception
-        None,  # websocket_handshake_timeout: the handshake is complete
-        False,  # enable_auto_ping: see WsConnection.check_peer
-        25,
-        25,
-        WSAutoPingStrategy.PING_WHEN_IDLE,
-        True,  # enable_auto_pong
-        connection.max_message_size,
-        None,  # extra_headers
-        _READ_BUFFER,
-    )
-    transport.set_protocol(protocol)
-    protocol.connection_made(transport)
-    feed(protocol, canonical_head(key) + rest)
-
-
-def feed(protocol: Any, data: bytes) -> None:
-    """Hand bytes to picows as if they had come from the socket."""
-    while data:
-        buffer = protocol.get_buffer(-1)
-        size = min(len(buffer), len(data))
-        buffer[:size] = data[:size]
-        protocol.buffer_updated(size)
-        data = data[size:]

@@ -1,0 +1,105 @@
+"""picows on a transport that is there already. All that leans on picows's inner class stands here.
+
+`WSProtocol` is not part of picows's public interface: its minor version is pinned, and a test fails when its
+constructor changes. It is used as `picows.ws_connect` itself uses it behind a proxy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any, Final
+
+from picows import WSAutoPingStrategy, WSListener
+from picows.picows import WSProtocol  # type: ignore[attr-defined]
+
+# picows logs what peers do wrong as errors of its own; what matters is logged by us.
+_logger: Final = logging.LoggerAdapter(logging.getLogger("isomor.picows"))
+_logger.logger.setLevel(logging.CRITICAL)
+
+# picows reads into a buffer of this size, and doubles it where a message does not fit; it never shrinks it.
+READ_BUFFER: Final = 4096
+
+_KEY: Final = "dGhlIHNhbXBsZSBub25jZQ=="
+
+
+def attach(transport: asyncio.Transport, listener: WSListener, key: str, rest: bytes, most: int) -> None:
+    """Give the transport to picows, which answers the handshake.
+
+    Args:
+        transport: a stream, of TCP or TLS, with its request head read.
+        listener: what gets the frames.
+        key: the handshake's Sec-WebSocket-Key.
+        rest: what came behind the handshake's head.
+        most: the most bytes that a frame may have.
+    """
+    protocol = _protocol(listener, most)
+    transport.set_protocol(protocol)
+    protocol.connection_made(transport)
+    _feed(protocol, _canonical_head(key) + rest)
+
+
+def renew(transport: asyncio.Transport, listener: WSListener, most: int) -> None:
+    """Begin anew with a small read buffer, unseen by the peer; only between two frames, with nothing read beyond."""
+    protocol = _protocol(listener, most)
+    behind = _Behind(transport)
+    transport.set_protocol(protocol)
+    protocol.connection_made(behind)
+    behind.silent = True
+    _feed(protocol, _canonical_head(_KEY))
+    behind.silent = False
+
+
+class _Behind:
+    """The transport, but for the answer to a handshake that the peer never sent."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self.silent = False
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "write" and self.silent:
+            return _swallow
+        return getattr(self._transport, name)
+
+
+def _swallow(_data: Any) -> None:
+    pass
+
+
+def _protocol(listener: WSListener, most: int) -> Any:
+    return WSProtocol(
+        None,  # host_port: a client's
+        None,  # ws_path: a client's
+        False,  # is_client_side
+        lambda _request: listener,
+        _logger,
+        True,  # disconnect_on_exception
+        None,  # websocket_handshake_timeout: the handshake is complete
+        False,  # enable_auto_ping: see WsConnection.check_peer
+        25,  # auto_ping_idle_timeout
+        25,  # auto_ping_reply_timeout
+        WSAutoPingStrategy.PING_WHEN_IDLE,
+        True,  # enable_auto_pong
+        most,  # max_frame_size
+        None,  # extra_headers
+        READ_BUFFER,
+    )
+
+
+def _canonical_head(key: str) -> bytes:
+    # In place of the client's: picows reads less than the RFC allows, such as one token in Connection only.
+    return (
+        "GET / HTTP/1.1\r\nHost: isomor\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n"
+    ).encode()
+
+
+def _feed(protocol: Any, data: bytes) -> None:
+    """Hand bytes to picows as if they had come from the socket."""
+    while data:
+        buffer = protocol.get_buffer(-1)
+        size = min(len(buffer), len(data))
+        buffer[:size] = data[:size]
+        protocol.buffer_updated(size)
+        data = data[size:]
