@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
@@ -14,8 +15,9 @@ import isomor
 
 from . import client_call, logs
 from .config import Config, Loaded, describe, load_config
-from .errors import ConfigError, LoadError, StartupError
+from .errors import BusUnavailable, ConfigError, LoadError, StartupError
 from .loader import Registry, load
+from .push import push_once
 from .server import workers
 
 logger = logging.getLogger("isomor")
@@ -188,6 +190,27 @@ def call(name: str, arguments: str, url: str | None, **values: Any) -> None:
 def health(**values: Any) -> None:
     """Ask the server whether it is ready; exit code 0 if it is, else 1."""
     sys.exit(client_call.health(client_call.local_url(_load_config(values).config)))
+
+
+@cli.command()
+@click.argument("payload", metavar="JSON")
+@click.option("--topic", help="Whom it is for: those who joined this topic.")
+@click.option("--to", metavar="ID", help="Whom it is for: the connection of this id (ctx.ws.id).")
+@_settings
+def push(payload: str, topic: str | None, to: str | None, **values: Any) -> None:
+    """Push JSON to browsers, through Redis: to a topic, to one connection, or to everyone."""
+    config = _load_config(values).config
+    if config.redis.url is None:
+        _fail(["redis.url is not set: a push from another process goes through Redis; set ISOMOR_REDIS_URL"])
+    logs.set_up("error", "text")
+    try:
+        value = json.loads(payload)
+    except ValueError as error:
+        _fail([f"the payload is not JSON: {error}; a string is written as '\"text\"'"])
+    try:
+        push_once.run(config, value, topic, to)
+    except (ConfigError, BusUnavailable, ValueError) as error:
+        _fail(str(error).splitlines())
 
 
 _FIRST = '''"""The first function: call it as `hello("you")`."""

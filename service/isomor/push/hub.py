@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 import secrets
 import threading
 from collections.abc import Awaitable, Callable, Generator
@@ -25,6 +26,7 @@ ALL: Final = "all"
 _TOPIC: Final = "topic:"
 _NODE: Final = "node:"
 _LONGEST_TOPIC: Final = 256
+_ID: Final = re.compile(r"([A-Za-z0-9_-]{16})\.[A-Za-z0-9_-]{22}")
 
 # A pusher that awaits in a loop lets others run at least after so many bytes.
 _TURN: Final = 64 * 1024
@@ -202,24 +204,12 @@ class Hub:
     def push(self, payload: Any, topic: str | None = None, to: str | None = None) -> Outcome:
         """See `isomor.push`; from any thread."""
         try:
-            channel, body = self._address(encode(payload), topic, to)
+            channel, body = address(payload, topic, to)
         except (TypeError, ValueError, RecursionError) as error:
             return Failed("push", error)
         if threading.get_ident() == self._thread:
             return self._publish(channel, body)
         return from_thread(self._loop, "push", lambda: self._publish(channel, body))
-
-    def _address(self, payload: bytes, topic: str | None, to: str | None) -> tuple[str, bytes]:
-        if topic is not None:
-            if to is not None:
-                raise ValueError(f"push(topic={topic!r}, to={to!r}): give one of them")
-            return _TOPIC + check_topic(topic), push_message(payload, topic)
-        if to is not None:
-            node, dot, _ = to.partition(".") if isinstance(to, str) else ("", "", "")
-            if not dot or not node.replace("-", "").replace("_", "").isalnum():
-                raise ValueError("push(to=…): give the id of a connection, as ctx.ws.id is")
-            return _NODE + node, b"%b\n%b" % (to.encode(), push_message(payload))
-        return ALL, push_message(payload)
 
     def _publish(self, channel: str, body: bytes) -> Outcome:
         self.turn_bytes += len(body) + 64
@@ -257,6 +247,24 @@ class Hub:
             frame = text_frame(gap_message(None))
             for member in self.connections:
                 member.enqueue(frame)
+
+
+def address(payload: Any, topic: str | None, to: str | None) -> tuple[str, bytes]:
+    """The channel and the body of a push.
+
+    Raises:
+        TypeError, ValueError: if the payload has no form in JSON, or the topic or the id cannot be one.
+    """
+    if topic is not None:
+        if to is not None:
+            raise ValueError(f"push(topic={topic!r:.80}, to={to!r:.80}): give one of them")
+        return _TOPIC + check_topic(topic), push_message(encode(payload), topic)
+    if to is not None:
+        match = _ID.fullmatch(to) if isinstance(to, str) else None
+        if match is None:
+            raise ValueError("push(to=…): give the id of a connection, as ctx.ws.id is")
+        return _NODE + match[1], b"%b\n%b" % (to.encode(), push_message(encode(payload)))
+    return ALL, push_message(encode(payload))
 
 
 def check_topic(topic: Any) -> str:

@@ -21,6 +21,7 @@ from isomor.push.sequences import Counter, Counters
 
 # What a message costs beside its bytes: the object, its places in queues.
 _OVERHEAD: Final = 256
+_SETTLED: Final = Receipt.fulfilled()
 
 
 class Message:
@@ -120,6 +121,8 @@ class Outbox:
         else:
             self.failed += 1
             message.receipt.fail(error)
+        # A lane may hold it for some time yet; the bytes, and a receipt that complains when it is dropped, go now.
+        message.body, message.receipt = b"", _SETTLED
         if not self.waiting:
             self._empty.set()
 

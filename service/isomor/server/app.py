@@ -280,7 +280,11 @@ def make_bus(config: Config) -> Bus:
     """The bus that the configuration asks for."""
     if config.redis.url is None:
         return LocalBus()
-    raise ConfigError(["redis.url: pushes through Redis are not built yet"])
+    from ..push.redis_bus import RedisBus
+
+    redis = config.redis
+    assert redis.url is not None
+    return RedisBus(redis.url, prefix=redis.prefix, outage_buffer_seconds=redis.outage_buffer_seconds)
 
 
 def _tls(config: Config) -> ssl.SSLContext | None:
