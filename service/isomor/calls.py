@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from .context import Context
-from .errors import ApiError
+from .errors import ApiError, BusUnavailable, ConnectionClosed
 from .functions import Function
 from .loader import Registry
 from .messages import encode
@@ -145,6 +145,11 @@ class Calls:
             raise
         except ApiError as error:
             call.settle(None, error)
+        except BusUnavailable as error:
+            logger.warning("%s could not push: %s", call.function.name, error)
+            call.settle(None, ApiError.of("UNAVAILABLE", "The push could not be delivered; call again."))
+        except ConnectionClosed:
+            call.settle(None, ApiError.of("CANCELLED", "The connection was closed."))  # nobody is there to hear it
         except BaseException as error:
             # Nothing that user code raises ends the server: neither SystemExit nor a stray CancelledError.
             if not call.settled:

@@ -113,15 +113,19 @@ def serve(**values: Any) -> None:
         _fail(error.faults)
     try:
         if place is not None:
-            app.serve(config, registry, place.sock, place.say_ready, lifeline=place.lifeline)
+            sock = app.bind(config, place.port, shared=True)
+            app.serve(config, registry, sock, place.say_ready, lifeline=place.lifeline)
             return
         for warning in loaded.warnings:
             logger.warning(warning)
-        sock = app.bind(config)
+        if (count := config.server.workers) > 1:
+            with app.reserve(config) as sock:
+                port = sock.getsockname()[1]
+                announce = _announcement(config, registry, port)
+                code = workers.supervise(count, port, sys.argv[1:], config.server.drain_seconds, announce)
+            sys.exit(code)
+        sock = app.bind(config, config.server.port)
         announce = _announcement(config, registry, sock.getsockname()[1])
-        if config.server.workers > 1:
-            announce()
-            sys.exit(workers.supervise(config.server.workers, sock, sys.argv[1:], config.server.drain_seconds))
         reload = (lambda: _load_registry(config)) if config.watch else None
         if app.serve(config, registry, sock, announce, reload=reload):
             os.execv(sys.executable, [sys.executable, "-m", "isomor", *sys.argv[1:]])

@@ -24,7 +24,7 @@ MOST: Final = 100
 Fault = tuple[str, str, str]  # the path within the argument, what was expected, what came
 
 _MESSAGE: Final = re.compile(
-    r"^Expected `(?P<what>[^`]*)`(?P<more>[^,]*?)(?:, got `(?P<got>[^`]*)`)?(?: - at `.*`)?$", re.DOTALL
+    r"^Expected `(?P<what>[^`]*)`(?P<more>[^,]*?)(?:, got (?:`(?P<got>[^`]*)`|\d+))?(?: - at `.*`)?$", re.DOTALL
 )
 _NAMES: Final = {dict: "object", list: "array", type(None): "null"}
 
@@ -109,11 +109,11 @@ def _inner(value: Any, node: mi.Type, path: str) -> Iterator[Fault]:
         case mi.DictType() if isinstance(value, dict):
             for key, item in value.items():
                 yield from _walk(item, node.value_type, _hint(node.value_type), _join(path, key))
-        case mi.StructType() | mi.DataclassType() | mi.TypedDictType() if isinstance(value, dict):
-            yield from _in_object(value, node, path)
-        case mi.StructType() | mi.NamedTupleType() if isinstance(value, list):
+        case mi.StructType(array_like=True) | mi.NamedTupleType() if isinstance(value, list):
             for index, (item, field) in enumerate(zip(value, node.fields, strict=False)):
                 yield from _walk(item, field.type, _hint(field.type), f"{path}[{index}]")
+        case mi.StructType(array_like=False) | mi.DataclassType() | mi.TypedDictType() if isinstance(value, dict):
+            yield from _in_object(value, node, path)
         case mi.CustomType() if is_pydantic(node.cls):
             yield from _in_pydantic(value, node.cls, path)
 

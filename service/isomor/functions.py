@@ -173,9 +173,11 @@ class Function:
     def _invalid(self, raw: msgspec.Raw, error: Exception | None) -> ApiError:
         if isinstance(error, RecursionError):
             return ApiError.of("BAD_MESSAGE", "The arguments are nested too deeply.")
-        value = msgspec.json.decode(raw)
         try:
-            details = self._details(value)
+            details = self._details(msgspec.json.decode(raw))
+        except msgspec.ValidationError as beyond:  # a number that no type holds, whatever the hints
+            said = str(beyond).replace("`", "'")
+            details = [_detail(None, "", "numbers within range", "one out of range", said)]
         except RecursionError:
             return ApiError.of("BAD_MESSAGE", "The arguments are nested too deeply.")
         if not details:  # both passes read the same hints, so this is a net, not a way
@@ -287,7 +289,10 @@ class _Signature:
     def _read(self, parameter: inspect.Parameter, hint: Any) -> None:
         name = parameter.name
         kinds = inspect.Parameter
-        if (contexts := hints.context_types(hint)) is not None and parameter.kind is not kinds.VAR_POSITIONAL:
+        if (contexts := hints.context_types(hint)) is not None and parameter.kind not in (
+            kinds.VAR_POSITIONAL,
+            kinds.VAR_KEYWORD,
+        ):
             self._read_context(parameter, contexts)
             return
         if parameter.kind is kinds.VAR_KEYWORD:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import collections.abc
+import functools
 import inspect
+import tokenize
 import types
 import typing
 from collections.abc import Callable, Iterator
@@ -30,7 +32,11 @@ def resolve(function: Callable[..., Any], namespace: dict[str, Any]) -> dict[str
         Exception: whatever evaluating a hint raises, a NameError above all.
     """
     function = inspect.unwrap(function)
-    function = getattr(function, "__func__", function)
+    while isinstance(function, functools.partial):
+        function = inspect.unwrap(function.func)
+    if not inspect.isroutine(function):  # an object that can be called
+        function = type(function).__call__
+    function = inspect.unwrap(getattr(function, "__func__", function))
     names = getattr(function, "__globals__", {})
     try:
         return typing.get_type_hints(function, globalns=names, include_extras=True)
@@ -44,7 +50,7 @@ def _type_checking_names(names: dict[str, Any]) -> dict[str, Any]:
     path = names.get("__file__")
     if not path:
         return {}
-    with open(path, encoding="utf-8") as file:
+    with tokenize.open(path) as file:  # in the encoding that it declares
         tree = ast.parse(file.read(), path)
     scope = dict(names)
     for node in tree.body:

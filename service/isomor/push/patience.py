@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 T = TypeVar("T")
 
 SLICES: Final = 5
+MOST_BACKOFF: Final = 1.0
 _CLEANUP_SECONDS: Final = 1.0
 
 
@@ -73,7 +74,7 @@ async def first_end(*coroutines: Coroutine[Any, Any, None]) -> None:
 class Backoff:
     """Seconds until the next attempt: doubling, bounded, with jitter so that a fleet does not march in step."""
 
-    def __init__(self, first: float = 0.01, most: float = 2.0) -> None:
+    def __init__(self, first: float = 0.01, most: float = MOST_BACKOFF) -> None:
         self._first = first
         self._most = most
         self._failures = 0

@@ -24,7 +24,7 @@ from isomor.push.notices import Notices
 from isomor.push.patience import Backoff, end, is_set_within
 from isomor.push.receipt import Receipt
 from isomor.push.redis_link import TROUBLE, refusal
-from isomor.push.redis_node import Node
+from isomor.push.redis_node import GRACE_SECONDS, Node
 from isomor.push.redis_outbox import Outbox
 from isomor.push.redis_subscriptions import Subscriptions, Want
 from isomor.push.redis_topology import Locator, Topology
@@ -33,7 +33,7 @@ from isomor.push.redis_url import Address, read_target
 log = logging.getLogger("isomor.bus")
 
 BUFFER_BYTES: Final = 64 * 1024 * 1024
-PROBE_INTERVAL: Final = 2.0
+PROBE_INTERVAL: Final = 1.0
 PROBE_DEADLINE: Final = 3.0
 _STOP_SECONDS: Final = 2.0
 _MAX_PREFIX_BYTES: Final = 0xFFFF
@@ -227,7 +227,8 @@ class RedisBus(Bus):
             except Exception as error:
                 if not isinstance(error, TROUBLE):
                     log.exception("The nodes of Redis could not be looked up; trying again")
-                self._notices(logging.WARNING, "lookup", "%s: %s; trying again", self._target.shown, error)
+                text = refusal(error) or str(error) or type(error).__name__
+                self._notices(logging.WARNING, "lookup", "%s: %s; trying again", self._target.shown, text)
                 self._note(error)
                 await asyncio.sleep(backoff.next())
                 continue
@@ -256,6 +257,9 @@ class RedisBus(Bus):
         nodes = {address: stay.get(address) or self._new_node(address, topology) for address in topology.nodes}
         for node in stay.values():
             node.renew_lane()
+        if self._topology is not None:  # the others have to find their way, too
+            for node in nodes.values():
+                node.lane.hold(GRACE_SECONDS)
         self._nodes, self._topology = nodes, topology
         self._outbox.reroute(
             {address: node.lane for address, node in nodes.items()},

@@ -33,6 +33,8 @@ from isomor.push.redis_url import Address, RedisTarget
 # What ends a connection, or an attempt to make one.
 TROUBLE: Final = (OSError, TimeoutError, RedisError, asyncio.IncompleteReadError)
 
+_CLOSE_SECONDS: Final = 0.5
+
 _TRANSIENT: Final = (BusyLoadingError, ClusterDownError, MovedError, ReadOnlyError, TryAgainError)
 _TRANSIENT_WORDS: Final = ("BUSY", "LOADING", "max number of clients", "MISCONF", "OOM", "UNBLOCKED")
 
@@ -46,6 +48,7 @@ class Link:
 
     def __init__(self, connection: AbstractConnection) -> None:
         self._connection = connection
+        self._writer: asyncio.StreamWriter | None = None
 
     @classmethod
     async def open(cls, target: RedisTarget, address: Address, seconds: float, *, sentinel: bool = False) -> Link:
@@ -56,12 +59,18 @@ class Link:
         """
         connection: Any = target.connection(address, sentinel=sentinel)
         link = cls(connection)
+        connection.redis_connect_func = link._log_in
         try:
             await within(seconds, connection.connect())
         except BaseException:
             await link.close()
             raise
         return link
+
+    async def _log_in(self, connection: Any) -> None:
+        # Kept from the very start: the connection lets go of it in its own way when it is cancelled (see `close`).
+        self._writer = connection._writer
+        await connection.on_connect()
 
     async def send(self, commands: Iterable[Sequence[bytes]]) -> None:
         """Write commands; waits where Redis does not read.
@@ -96,18 +105,30 @@ class Link:
             raise reply
         return reply
 
+    async def answer_within(self, seconds: float, *command: bytes) -> Any:
+        """The same, but an error reply is returned, as an exception."""
+
+        async def answer() -> Any:
+            await self.send((command,))
+            return await self.read()
+
+        return await within(seconds, answer())
+
     async def call_within(self, seconds: float, *command: bytes) -> Any:
         """The same, or TimeoutError (one of TROUBLE)."""
         return await within(seconds, self.call(*command))
 
     async def close(self) -> None:
         """Let go of the socket, at once: what Redis has not read by now is dropped."""
-        # A closing transport waits until all is written; to a Redis that has stopped reading that is for ever.
-        writer: asyncio.StreamWriter | None = getattr(self._connection, "_writer", None)
-        if writer is not None:
-            writer.transport.abort()
+        # redis-py closes politely: until all is written, and under TLS until the peer has said goodbye as well. With a
+        # Redis that has stopped reading that is for ever.
+        if self._writer is not None:
+            self._writer.transport.abort()
         with suppress(*TROUBLE):
             await self._connection.disconnect(nowait=True)
+        if self._writer is not None:
+            with suppress(*TROUBLE):
+                await within(_CLOSE_SECONDS, self._writer.wait_closed())
 
 
 def refusal(error: BaseException) -> str | None:

@@ -6,18 +6,21 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from typing import Protocol
-
-from redis.exceptions import ResponseError
+from typing import Any, Final, Protocol
 
 from isomor.push.notices import Notices
-from isomor.push.patience import end
+from isomor.push.patience import MOST_BACKOFF, end
 from isomor.push.redis_lane import Lane
 from isomor.push.redis_link import Link, refusal
 from isomor.push.redis_outbox import Outbox
 from isomor.push.redis_subscriber import Subscriber
 from isomor.push.redis_subscriptions import Subscriptions
 from isomor.push.redis_url import Address, Kind, RedisTarget
+
+# After an outage all processes come back within this time: what was held back is published when they hear it.
+GRACE_SECONDS: Final = MOST_BACKOFF
+# In a long outage the log says so again every so often.
+_REMIND_SECONDS: Final = 60.0
 
 
 class NotPrimary(ConnectionError):
@@ -68,7 +71,11 @@ class Node:
         self._sharded = target.kind is Kind.CLUSTER
         self._heard = False
         self._lane_up = True
+        self.asks_role = True
+        self._was_primary = self._replica_told = False
+        self._unreachable = False  # a connection could not be made, which concerns others as well
         self._down_since: float | None = None
+        self._told = ("", 0.0)  # what was last logged, and when
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self.lane = self._new_lane()
         self.subscriber = Subscriber(
@@ -84,7 +91,7 @@ class Node:
     def _new_lane(self) -> Lane:
         return Lane(
             self._outbox,
-            self._dial,
+            self._dial_for_lane,
             self,
             command=b"SPUBLISH" if self._sharded else b"PUBLISH",
             publisher=self._publisher,
@@ -124,20 +131,49 @@ class Node:
         self._heard = False
         await end(*tasks)
 
+    async def _dial_for_lane(self) -> Link:
+        try:
+            link = await self._dial()
+        except BaseException:
+            self._unreachable = True
+            raise
+        if self._unreachable:
+            self._unreachable = False
+            self.lane.hold(GRACE_SECONDS)
+        return link
+
     async def _dial(self) -> Link:
         link = await Link.open(self._target, self.address, self._deadline)
         try:
-            if self._target.kind is Kind.SENTINEL:
-                # A sentinel may not have heard of the latest failover.
-                role = await link.call_within(self._deadline, b"ROLE")
-                if role[0] != b"master":
-                    raise NotPrimary(f"{self.address} is no longer the master")
+            if self.asks_role:  # a sentinel may not have heard of the latest failover, nor a name server
+                self.role(await link.answer_within(self._deadline, b"ROLE"))
         except BaseException:
             await link.close()
             raise
         return link
 
     # What the lane tells.
+
+    def role(self, reply: Any) -> None:
+        """What the node says to ROLE, when connected and with each probe.
+
+        Raises:
+            NotPrimary: if it has been demoted. Redis cuts nobody off then, and what is published goes on to be heard
+                by those who have stayed, while the others are elsewhere.
+        """
+        if isinstance(reply, Exception):
+            self.asks_role = False  # not permitted, or hidden by the provider: then that is not found out
+        elif reply[0] == b"master":
+            self._was_primary = True
+        elif self._was_primary or self._target.kind is not Kind.SINGLE:
+            error = NotPrimary(f"{self.address} has become a replica")
+            self.subscriber.condemn(error)
+            self._owner.moved()
+            raise error
+        elif not self._replica_told:
+            self._replica_told = True
+            text = "Redis at %s is a replica: pushes reach only the processes that are connected to this one, too"
+            self._notices(logging.WARNING, "replica", text, self.address)
 
     def lane_up(self) -> None:
         """Redis has answered."""
@@ -161,24 +197,31 @@ class Node:
         """A probe has come back."""
         if not self._heard:
             self._heard = True
+            self.lane.release()
             self._up()
 
     def subscriber_late(self) -> None:
         """A probe is overdue."""
         if self._heard:
-            self._heard = False
+            self._deafened()
             self._down(TimeoutError(f"a message published to ourselves is not back after {self._deadline:g} s"))
 
     def subscriber_down(self, error: BaseException) -> None:
         """The subscriber is in trouble."""
-        self._heard = False
+        self._deafened()
         self._down(error)
 
+    def _deafened(self) -> None:
+        if self._heard:
+            self._heard = False
+            # Not for ever: who cannot hear may still speak to the others.
+            self.lane.hold_while_deaf(self._deadline)
+
     def subscriber_again(self, channels: int) -> None:
-        """Subscribed anew: what was published meanwhile is lost."""
+        """Subscribed anew: what was published meanwhile may be lost."""
         self.rebuilds += 1
         if channels:
-            text = "Redis at %s: subscribed again (channels: %d); what was published meanwhile is lost"
+            text = "Redis at %s: subscribed again (channels: %d); what was published meanwhile may be lost"
             self._notices(logging.WARNING, "subscribed again", text, self.address, channels)
 
     def moved(self) -> None:
@@ -194,10 +237,14 @@ class Node:
             self._owner.node_up()
 
     def _down(self, error: BaseException) -> None:
+        now = time.monotonic()
         if self._down_since is None:
-            self._down_since = time.monotonic()
+            self._down_since = now
+            self._told = ("", now)
         refused = refusal(error)
-        level = logging.ERROR if refused and not isinstance(error, ResponseError) else logging.WARNING
         text = refused or str(error) or type(error).__name__
-        self._notices(level, "away", "Redis at %s: %s; trying again", self.address, text)
+        if text != self._told[0] or now - self._told[1] > _REMIND_SECONDS:
+            self._told = (text, now)
+            level = logging.ERROR if refused else logging.WARNING
+            self._notices(level, "away", "Redis at %s: %s; trying again", self.address, text)
         self._owner.node_down(error)

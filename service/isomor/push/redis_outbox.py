@@ -105,6 +105,10 @@ class Outbox:
         """For the end of an error's text: why Redis is away, if it is."""
         return f": {self.trouble}" if self.trouble else ""
 
+    def pressing(self, message: Message) -> bool:
+        """Whether most of its time is over."""
+        return message.expires - self._clock.now < self._seconds / 4
+
     def settle(self, message: Message, error: BusUnavailable | None) -> None:
         """The outcome is known. A second one is ignored."""
         if message.settled:

@@ -90,6 +90,7 @@ class Subscriber:
         self._token_back = asyncio.Event()
         self._serving = asyncio.Event()  # the service channel is subscribed
         self._probes = 0
+        self._condemned: ConnectionError | None = None
 
     def assign(self, want: Want) -> None:
         """Hear this channel, too."""
@@ -101,6 +102,10 @@ class Subscriber:
         if self._wanted.get(want.wire) is want:
             del self._wanted[want.wire]
             self._touch(want.wire)
+
+    def condemn(self, error: ConnectionError) -> None:
+        """End this connection soon, and make a new one."""
+        self._condemned = error
 
     def retry(self) -> None:
         """Ask again for what was refused because it had moved."""
@@ -121,7 +126,7 @@ class Subscriber:
                 if connected_before:
                     self._events.subscriber_again(len(self._wanted))
                 connected_before = True
-                self._dirty, self._linked = set(self._wanted), True
+                self._dirty, self._linked, self._condemned = set(self._wanted), True, None
                 try:
                     await first_end(self._read(link), self._reconcile(link), self._prove(backoff))
                 finally:
@@ -144,15 +149,19 @@ class Subscriber:
         self._serving.clear()
 
     async def _reconcile(self, link: Link) -> None:
+        await self._catch_up(link)
+        # Last of all: acknowledgements come in order, so that the first probe proves the others, too.
         await link.send([self._ask(self._subscribe, self._service)])
-        self._changed.set()
         while True:
             await self._changed.wait()
             self._changed.clear()
-            while self._dirty:
-                commands = [command for _ in range(min(_BATCH, len(self._dirty))) if (command := self._next_command())]
-                if commands:
-                    await link.send(commands)
+            await self._catch_up(link)
+
+    async def _catch_up(self, link: Link) -> None:
+        while self._dirty:
+            commands = [command for _ in range(min(_BATCH, len(self._dirty))) if (command := self._next_command())]
+            if commands:
+                await link.send(commands)
 
     def _next_command(self) -> tuple[bytes, bytes] | None:
         """What to send for one dirty name. One name a command: an error then says whose it is, and slots may differ."""
@@ -255,10 +264,15 @@ class Subscriber:
             self._token = b"probe %d" % self._probes
             self._token_back.clear()
             confirmed = asyncio.Event()
-            self._events.probe(self._service, self._token, confirmed.set)
             slices = since = silent = heard = 0
             # In slices, so that a loop that was blocked gets round to reading first (see patience.py).
-            while not await is_set_within(self._token_back, self._deadline / SLICES):
+            while True:
+                if slices % SLICES == 0 and not confirmed.is_set():  # again and again: lanes come and go
+                    self._events.probe(self._service, self._token, confirmed.set)
+                if await is_set_within(self._token_back, self._deadline / SLICES):
+                    break
+                if self._condemned is not None:
+                    raise self._condemned
                 slices += 1
                 since += confirmed.is_set()
                 silent = silent + 1 if confirmed.is_set() and heard == self._heard else 0

@@ -42,22 +42,42 @@ _BATCH_PAUSE: Final = 0.02
 _YEAR: Final = 365 * 24 * 3600
 
 
-def bind(config: Config) -> socket.socket:
-    """The listening socket.
+def bind(config: Config, port: int, *, shared: bool = False) -> socket.socket:
+    """A listening socket.
+
+    Args:
+        config: the settings.
+        port: what to listen on; 0 takes a free one.
+        shared: whether other sockets of this user may listen there too.
 
     Raises:
         ConfigError: if the address cannot be had.
     """
-    host, port = config.server.host, config.server.port
+    host = config.server.host
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
-        sock = socket.create_server((host, port), family=family, backlog=BACKLOG, reuse_port=False)
+        sock = socket.create_server((host, port), family=family, backlog=BACKLOG, reuse_port=shared)
     except OSError as error:
         why = error.strerror or str(error)
         in_use = "stop what uses it, or take another by ISOMOR_PORT"
         fix = in_use if error.errno == errno.EADDRINUSE else "check server.host and server.port"
         raise ConfigError([f"server.host={host!r}, server.port={port}: cannot listen there: {why}; {fix}"]) from None
     sock.setblocking(False)
+    return sock
+
+
+def reserve(config: Config) -> socket.socket:
+    """A socket that keeps the port for several workers, and takes no connection itself.
+
+    Raises:
+        ConfigError: if the address cannot be had.
+    """
+    with bind(config, config.server.port) as probe:  # a port that others share already must not be joined unseen
+        family, address = probe.family, probe.getsockname()
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    sock.bind(address)
     return sock
 
 
@@ -87,7 +107,7 @@ def serve(
         StartupError: if `startup(app)` fails.
         ConfigError: if Redis refuses us for good.
     """
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop, debug=False) as runner:
+    with sock, asyncio.Runner(loop_factory=uvloop.new_event_loop, debug=False) as runner:
         restart = runner.run(_serve(config, registry, sock, on_ready, lifeline, reload))
     left = [thread.name for thread in threading.enumerate() if thread.name.startswith("isomor_")]
     if left:

