@@ -62,6 +62,7 @@ class RedisServer:
         self.folder = folder
         self.folder.mkdir(parents=True, exist_ok=True)
         self.port = 0
+        self.bus_port = 0
         self.password: str | None = None
         self.tls = tls
         self._options = options
@@ -103,7 +104,8 @@ class RedisServer:
             options += ["--save", "", "--unixsocket", self.socket_path, "--repl-diskless-sync-delay", "0"]
         if "--cluster-enabled" in options:
             # A second port, for the nodes among themselves; the default is too high for an ephemeral one.
-            options += ["--cluster-port", str(free_port())]
+            self.bus_port = self.bus_port or free_port()
+            options += ["--cluster-port", str(self.bus_port)]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(["redis-server", str(path), *options], stdout=log, stderr=log)
 
@@ -115,19 +117,27 @@ class RedisServer:
         except redis.AuthenticationError:
             return True
 
-    def __call__(self, *command: str | bytes | int) -> Any:
-        """Run a command, over a connection of its own."""
+    def _client(self) -> redis.Redis:
         options: dict[str, Any] = {"password": self.password, "socket_timeout": 10, "retry": Retry(NoBackoff(), 0)}
         if self.tls:
             options |= {"ssl": True, "ssl_cert_reqs": "none"}
-        with redis.Redis("127.0.0.1", self.port, **options) as client:
+        return redis.Redis("127.0.0.1", self.port, protocol=2, **options)
+
+    def __call__(self, *command: str | bytes | int) -> Any:
+        """Run a command, over a connection of its own."""
+        with self._client() as client:
             return client.execute_command(*command)
+
+    def raw(self, *command: str) -> bytes:
+        """A reply as it is, before redis-py makes something of it."""
+        with self._client() as client:
+            client.response_callbacks.clear()
+            return bytes(client.execute_command(*command))
 
     def clients(self, *, subscribers: bool) -> list[int]:
         """The ids of the connections that are subscribed to something, or of those that publish."""
-        lines = self("CLIENT", "LIST")
-        if isinstance(lines, bytes):
-            lines = [dict(part.split("=", 1) for part in line.split()) for line in lines.decode().splitlines()]
+        text = self.raw("CLIENT", "LIST").decode()
+        lines = [dict(part.split("=", 1) for part in line.split()) for line in text.splitlines()]
         found = []
         for line in lines:
             deaf = int(line["sub"]) == 0 and int(line.get("ssub", 0)) == 0
@@ -176,19 +186,37 @@ class Servers:
 
     def cluster(self, nodes: int = 3) -> list[RedisServer]:
         """Primaries that share the slots out evenly."""
-        options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "2000")
+        options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "1000")
         servers = [self.server(*options) for _ in range(nodes)]
         step = 16384 // nodes
         for index, server in enumerate(servers):
             last = 16383 if index == nodes - 1 else (index + 1) * step - 1
             server("CLUSTER", "ADDSLOTSRANGE", index * step, last)
             server("CLUSTER", "SET-CONFIG-EPOCH", index + 1)
-        bus_port = int(servers[0]("CONFIG", "GET", "cluster-port")[b"cluster-port"])
         for server in servers[1:]:
-            server("CLUSTER", "MEET", "127.0.0.1", servers[0].port, bus_port)
+            server("CLUSTER", "MEET", "127.0.0.1", servers[0].port, servers[0].bus_port)
         for server in servers:
-            wait_for(lambda one=server: _state(one) == "ok" and _known(one) == nodes, "the cluster to form")
+            wait_for(lambda one=server: _formed(one, nodes), "the cluster to form")
         return servers
+
+    def cluster_replica(self, primary: RedisServer) -> RedisServer:
+        """A replica that takes over where the primary fails."""
+        options = (
+            "--cluster-enabled",
+            "yes",
+            "--cluster-node-timeout",
+            "1000",
+            "--cluster-replica-validity-factor",
+            "0",
+        )
+        replica = self.server(*options)
+        replica("CLUSTER", "MEET", "127.0.0.1", primary.port, primary.bus_port)
+        name = primary("CLUSTER", "MYID")
+        wait_for(lambda: name in replica.raw("CLUSTER", "NODES"), "the replica to know its primary")
+        wait_for(lambda: replica("CLUSTER", "REPLICATE", name), "the replica to follow")
+        wait_for(lambda: b"master_link_status:up" in replica.raw("INFO", "REPLICATION"), "the replica to catch up")
+        wait_for(lambda: b"slave" in primary.raw("CLUSTER", "NODES"), "the cluster to know it")
+        return replica
 
     def sentinel(self, master: RedisServer, name: str) -> RedisServer:
         """One sentinel that fails over by itself."""
@@ -200,19 +228,9 @@ class Servers:
         return self.server(sentinel=True, config=config)
 
 
-def _info(server: RedisServer) -> dict[str, Any]:
-    reply = server("CLUSTER", "INFO")
-    if isinstance(reply, dict):
-        return reply
-    return dict(line.split(":", 1) for line in reply.decode().splitlines() if ":" in line)
-
-
-def _state(server: RedisServer) -> str:
-    return str(_info(server)["cluster_state"])
-
-
-def _known(server: RedisServer) -> int:
-    return int(_info(server)["cluster_known_nodes"])
+def _formed(server: RedisServer, nodes: int) -> bool:
+    info = server.raw("CLUSTER", "INFO")
+    return b"cluster_state:ok" in info and b"cluster_known_nodes:%d\r" % nodes in info
 
 
 @contextmanager

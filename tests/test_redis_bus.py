@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
 import uvloop
-from redis_servers import Network, RedisServer, Servers, free_port, needs_redis, redis_servers, until, wait_for
+from redis_servers import Network, Servers, free_port, needs_redis, redis_servers, until, wait_for
 from test_bus import Recorder, checked
 
 from isomor.errors import BusUnavailable, ConfigError
@@ -810,9 +809,9 @@ def test_sentinel_with_a_failover(servers: Servers, caplog: pytest.LogCaptureFix
         master = servers.server()
         replica = servers.server("--replicaof", "127.0.0.1", str(master.port))
         sentinel = servers.sentinel(master, "main")
-        wait_for(lambda: b"master_link_status:up" in _raw_info(replica), "the replica")
-        wait_for(lambda: len(sentinel("SENTINEL", "REPLICAS", "main")) == 1, "the sentinel to know it")
-        wait_for(lambda: _slave_ok(sentinel), "the sentinel to have its state")
+        wait_for(lambda: b"master_link_status:up" in replica.raw("INFO", "REPLICATION"), "the replica")
+        wait_for(lambda: b"slaves=1" in sentinel.raw("INFO", "SENTINEL"), "the sentinel to know it")
+        wait_for(lambda: "ok" in _linked(sentinel("SENTINEL", "REPLICAS", "main")[0]), "the sentinel to have its state")
         absent = f"redis+sentinel://127.0.0.1:{free_port()}"
         url = f"{absent},127.0.0.1:{sentinel.port}/main/0"
         with pytest.raises(ConfigError, match="know no service 'other'"):
@@ -839,17 +838,8 @@ def test_sentinel_with_a_failover(servers: Servers, caplog: pytest.LogCaptureFix
     run(scenario())
 
 
-def _raw_info(server: RedisServer) -> bytes:
-    with redis.Redis("127.0.0.1", server.port, protocol=2) as client:
-        return b"master_link_status:" + str(client.info("replication").get("master_link_status")).encode()
-
-
-def _slave_ok(sentinel: RedisServer) -> bool:
-    (state,) = sentinel("SENTINEL", "REPLICAS", "main")
-    if not isinstance(state, dict):
-        state = dict(zip(state[::2], state[1::2], strict=True))
-    flags = state.get(b"flags", state.get("flags"))
-    return flags in (b"slave", "slave", {"slave"}) and state.get(b"master-link-status", b"ok") == b"ok"
+def _linked(replica: dict[str, Any]) -> str:
+    return str(replica["master-link-status"])
 
 
 def test_a_cluster_with_sharded_channels(servers: Servers, caplog: pytest.LogCaptureFixture) -> None:
@@ -905,5 +895,33 @@ def test_a_cluster_with_sharded_channels(servers: Servers, caplog: pytest.LogCap
             for channel in channels:
                 await listener.unsubscribe(channel)
             await until(lambda: sum(len(node("PUBSUB", "SHARDCHANNELS")) for node in nodes) == 6, "Redis to forget")
+
+    run(scenario())
+
+
+def test_a_cluster_with_a_failover(servers: Servers) -> None:
+    async def scenario() -> None:
+        nodes = servers.cluster()
+        replica = servers.cluster_replica(nodes[2])
+        channels = [f"topic:{i}" for i in range(12)]
+        async with Deployment(f"redis+cluster://127.0.0.1:{nodes[0].port}") as deployment:
+            listener, recorder = await deployment.bus(*channels)
+            publisher, _ = await deployment.bus()
+            traffics = [Traffic(publisher, channel) for channel in channels]
+            await traffics[0].more(100)
+            nodes[2].kill()
+            await until(lambda: not listener.ready and not publisher.ready, "both to notice")
+            await until(lambda: listener.ready and publisher.ready, "the failover")
+            assert len(replica("PUBSUB", "SHARDCHANNELS")) > 2
+            missing = 0
+            for traffic in traffics:
+                await traffic.more(20)
+                sent = await traffic.stop()
+                last = b"%d" % (sent - 1)
+                await until(lambda c=traffic.channel, last=last: recorder.of(c)[-1] == last, "the last message")
+                missing += account(recorder, traffic.channel, sent)
+            assert sum(traffic.failed for traffic in traffics) == 0
+            total = sum(traffic.sent for traffic in traffics)
+            print(f"cluster failover: {total} sent, {missing} lost, all counted")
 
     run(scenario())

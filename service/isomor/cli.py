@@ -113,18 +113,18 @@ def serve(**values: Any) -> None:
         _fail(error.faults)
     try:
         if place is not None:
-            sock = app.bind(config, place.port, shared=True)
+            sock = sockets.bind(config, place.port, shared=True)
             app.serve(config, registry, sock, place.say_ready, lifeline=place.lifeline)
             return
         for warning in loaded.warnings:
             logger.warning(warning)
         if (count := config.server.workers) > 1:
-            with app.reserve(config) as sock:
+            with sockets.reserve(config) as sock:
                 port = sock.getsockname()[1]
                 announce = _announcement(config, registry, port)
                 code = workers.supervise(count, port, sys.argv[1:], config.server.drain_seconds, announce)
             sys.exit(code)
-        sock = app.bind(config, config.server.port)
+        sock = sockets.bind(config, config.server.port)
         announce = _announcement(config, registry, sock.getsockname()[1])
         reload = (lambda: _load_registry(config)) if config.watch else None
         if app.serve(config, registry, sock, announce, reload=reload):

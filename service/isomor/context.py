@@ -109,9 +109,24 @@ class HttpResponse:
     """What an HTTP answer carries beside the result: `ctx.res`."""
 
     secure_request: bool = False
-    status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     cookies: list[str] = field(default_factory=list)
+    _status: int = 200
+
+    @property
+    def status(self) -> int:
+        """The status of a result, 200 where nothing is said; an error has its own (raise `ApiError`).
+
+        Raises:
+            ValueError: when it is set to something that is no final status, 200 to 599.
+        """
+        return self._status
+
+    @status.setter
+    def status(self, status: int) -> None:
+        if type(status) is not int or not 200 <= status <= 599:
+            raise ValueError(f"ctx.res.status = {status!r}: give a whole number from 200 to 599")
+        self._status = status
 
     def set_cookie(
         self,

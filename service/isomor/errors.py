@@ -65,15 +65,16 @@ class ApiError(IsomorError):
         details: any JSON value, such as a list of faults with the field of each.
 
     Raises:
-        ValueError: if `status` is not an error status.
+        ValueError: if `status` is not a whole number from 400 to 599.
     """
 
     def __init__(self, message: str, code: str = "ERROR", status: int = 400, details: Any = None) -> None:
-        if not 400 <= status <= 599:
-            raise ValueError(f"ApiError status={status!r}: an error's status is 400 to 599")
+        if type(status) is not int or not 400 <= status <= 599:
+            raise ValueError(f"ApiError status={status!r}: an error's status is a whole number from 400 to 599")
         super().__init__(message)
-        self.message = message
-        self.code = code
+        # Whatever was given, an answer can be made of it: an error that cannot be told would be no answer at all.
+        self.message = _sendable(message)
+        self.code = _sendable(code)
         self.status = status
         self.details = details
         self.error_id: str | None = None
@@ -82,6 +83,10 @@ class ApiError(IsomorError):
     def of(cls, code: str, message: str, details: Any = None) -> ApiError:
         """An error of the table above, with its status."""
         return cls(message, code, STATUS[code], details)
+
+
+def _sendable(text: object) -> str:
+    return str(text).encode(errors="replace").decode()
 
 
 class ConnectionClosed(IsomorError):

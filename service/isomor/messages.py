@@ -7,6 +7,7 @@ the function's own decoder reads them, and what is pushed is framed once for all
 from __future__ import annotations
 
 import collections.abc
+import logging
 import math
 import re
 from decimal import Decimal
@@ -15,6 +16,8 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from .errors import ApiError
+
+logger = logging.getLogger("isomor")
 
 CallId = int | str | None
 
@@ -43,7 +46,8 @@ class HttpCall(msgspec.Struct, gc=False):
 
 _client_message = msgspec.json.Decoder(ClientMessage)
 _http_call = msgspec.json.Decoder(HttpCall)
-_token = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[{]|[\]}]', re.DOTALL)
+# A string that never ends is one token too: else every quote in it would begin a search of its own.
+_token = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[{]|[\]}]', re.DOTALL)
 
 
 def check_depth(text: str) -> None:
@@ -233,7 +237,8 @@ def encode_safely(body: dict[str, Any], fallback: dict[str, Any]) -> bytes:
     """`body` as JSON, or `fallback` where the details that user code gave cannot be encoded."""
     try:
         return encode(body)
-    except (TypeError, ValueError, RecursionError):
+    except Exception as error:  # whatever user code's own types raise
+        logger.warning("the details of an error were left out: %s", error)
         return _encoder.encode(fallback)
 
 

@@ -116,6 +116,8 @@ class RedisBus(Bus):
         self._running = False
         outbox = self._outbox
         outbox.refuse()
+        for node in self._nodes.values():
+            node.lane.hurry()
         try:
             for _ in range(20):
                 if not outbox.waiting or not any(node.writable for node in self._nodes.values()):

@@ -108,6 +108,11 @@ class Lane:
         self._deaf_until = 0.0
         self._stirred.set()
 
+    def hurry(self) -> None:
+        """Hold nothing back any more: the bus is being stopped."""
+        self._grace_until = 0.0
+        self.release()
+
     def _held(self) -> float:
         oldest = self.flight[0] if self.flight else self.queue[0] if self.queue else None
         if oldest is None or oldest.settled or self._outbox.pressing(oldest):

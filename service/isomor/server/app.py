@@ -4,81 +4,43 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import inspect
 import logging
 import math
 import os
 import signal
 import socket
-import ssl
+import sys
 import threading
 from collections.abc import Callable
 from typing import Final
 
 import uvloop
-from sanic import Request, Sanic
+from sanic import Sanic
+from sanic.application.state import ApplicationServerInfo
+from sanic.http.constants import HTTP
 from sanic.server.async_server import AsyncioServer
 
 from ..calls import Calls
 from ..config import Config
-from ..errors import ConfigError, StartupError
+from ..errors import StartupError
 from ..loader import Registry, where
 from ..push.bus import Bus, LocalBus
 from ..push.hub import Hub, set_current
 from . import http, pages
 from .protocol import bound_to
 from .reload import watch
+from .request import request_class
+from .sockets import BACKLOG, tls_context
 from .worker import App, Worker
 
 logger = logging.getLogger("isomor")
-
-BACKLOG: Final = 4096
 
 # WebSockets are closed so many at a time, so that their clients do not all come back at once.
 _BATCH: Final = 100
 _BATCH_PAUSE: Final = 0.02
 
 _YEAR: Final = 365 * 24 * 3600
-
-
-def bind(config: Config, port: int, *, shared: bool = False) -> socket.socket:
-    """A listening socket.
-
-    Args:
-        config: the settings.
-        port: what to listen on; 0 takes a free one.
-        shared: whether other sockets of this user may listen there too.
-
-    Raises:
-        ConfigError: if the address cannot be had.
-    """
-    host = config.server.host
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
-        sock = socket.create_server((host, port), family=family, backlog=BACKLOG, reuse_port=shared)
-    except OSError as error:
-        why = error.strerror or str(error)
-        in_use = "stop what uses it, or take another by ISOMOR_PORT"
-        fix = in_use if error.errno == errno.EADDRINUSE else "check server.host and server.port"
-        raise ConfigError([f"server.host={host!r}, server.port={port}: cannot listen there: {why}; {fix}"]) from None
-    sock.setblocking(False)
-    return sock
-
-
-def reserve(config: Config) -> socket.socket:
-    """A socket that keeps the port for several workers, and takes no connection itself.
-
-    Raises:
-        ConfigError: if the address cannot be had.
-    """
-    with bind(config, config.server.port) as probe:  # a port that others share already must not be joined unseen
-        family, address = probe.family, probe.getsockname()
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    sock.bind(address)
-    return sock
 
 
 def serve(
@@ -107,15 +69,38 @@ def serve(
         StartupError: if `startup(app)` fails.
         ConfigError: if Redis refuses us for good.
     """
-    with sock, asyncio.Runner(loop_factory=uvloop.new_event_loop, debug=False) as runner:
-        restart = runner.run(_serve(config, registry, sock, on_ready, lifeline, reload))
-    left = [thread.name for thread in threading.enumerate() if thread.name.startswith("isomor_")]
-    if left:
+    runner = asyncio.Runner(loop_factory=uvloop.new_event_loop, debug=False)
+    try:
+        with sock:
+            restart = runner.run(_serve(config, registry, sock, on_ready, lifeline, reload))
+    except BaseException:
+        runner.close()
+        raise
+    if _what_is_left(runner.get_loop()) and not restart:
         # Python would wait for them for ever. Their callers have been answered.
-        logger.warning("%d functions still run in threads and are left behind", len(left))
+        logger.warning("functions that do not end are left behind")
         logging.shutdown()
+        sys.stdout.flush()
         os._exit(0)
+    if not restart:
+        runner.close()
     return restart
+
+
+def _what_is_left(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether user code still runs: in threads, or in tasks that swallow their cancellation."""
+
+    async def wind_up() -> bool:
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        if not tasks:
+            return False
+        _, pending = await asyncio.wait(tasks, timeout=1)
+        return bool(pending)
+
+    stuck = loop.run_until_complete(wind_up())
+    return stuck or any(thread.name.startswith("isomor_") for thread in threading.enumerate())
 
 
 async def _serve(
@@ -202,12 +187,14 @@ class Server:
                 sock=sock,
                 protocol=bound_to(self.worker),
                 backlog=BACKLOG,
-                ssl=_tls(config),
+                ssl=tls_context(config),
                 return_asyncio_server=True,
                 debug=False,
                 asyncio_server_kwargs={"start_serving": False},
             )
             assert self._server is not None
+            # Sanic notes this only where it runs its own processes; without, it sends an empty alt-svc header.
+            app.state.server_info.append(ApplicationServerInfo(settings={"version": HTTP.VERSION_1, "port": 0}))
             await self._server.startup()
             await self._server.before_start()
             await self._server.start_serving()  # accepts from here on: who came before has waited
@@ -225,7 +212,7 @@ class Server:
             "isomor",
             configure_logging=False,
             error_handler=http.Errors(lambda: self.worker, static),
-            request_class=_request_class(lambda: self.worker),
+            request_class=request_class(lambda: self.worker),
         )
         app.config.REQUEST_MAX_SIZE = config.max_message_size
         app.config.RESPONSE_TIMEOUT = max(60, math.ceil(config.call_timeout) + 5) if config.call_timeout else _YEAR
@@ -305,47 +292,3 @@ def make_bus(config: Config) -> Bus:
     redis = config.redis
     assert redis.url is not None
     return RedisBus(redis.url, prefix=redis.prefix, outage_buffer_seconds=redis.outage_buffer_seconds)
-
-
-def _tls(config: Config) -> ssl.SSLContext | None:
-    if config.server.tls_cert is None or config.server.tls_key is None:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.set_alpn_protocols(["http/1.1"])
-    try:
-        context.load_cert_chain(config.server.tls_cert, config.server.tls_key)
-    except (ssl.SSLError, OSError) as error:
-        raise ConfigError([f"server.tls_cert, server.tls_key: they cannot be used: {error}"]) from None
-    return context
-
-
-def _request_class(worker_of: Callable[[], Worker]) -> type[Request]:
-    """Sanic's request, which believes X-Forwarded-* of trusted proxies, and of nobody else."""
-
-    class IsomorRequest(Request):
-        __slots__ = ()
-
-        def _forwarded(self, name: str) -> str:
-            peer = super().ip
-            return self.headers.get(name, "") if peer and worker_of().trusts(peer) else ""
-
-        @property
-        def ip(self) -> str:
-            """The client's address: the last in X-Forwarded-For that is no trusted proxy."""
-            hops = [hop.strip() for hop in self._forwarded("x-forwarded-for").split(",") if hop.strip()]
-            worker = worker_of()
-            for hop in reversed(hops):
-                if not worker.trusts(hop):
-                    return hop
-            return hops[0] if hops else super().ip
-
-        @property
-        def scheme(self) -> str:
-            said = self._forwarded("x-forwarded-proto").strip().lower()
-            return said if said in ("http", "https", "ws", "wss") else super().scheme
-
-        @property
-        def host(self) -> str:
-            return self._forwarded("x-forwarded-host").strip() or self.headers.get("host", "")
-
-    return IsomorRequest

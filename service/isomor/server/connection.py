@@ -39,6 +39,7 @@ _LARGE: Final = 64 * 1024
 _TEXT: Final = int(WSMsgType.TEXT)  # type: ignore[call-overload]
 _BINARY: Final = int(WSMsgType.BINARY)  # type: ignore[call-overload]
 _CONTINUATION: Final = int(WSMsgType.CONTINUATION)  # type: ignore[call-overload]
+_PING: Final = int(WSMsgType.PING)  # type: ignore[call-overload]
 _CLOSE: Final = int(WSMsgType.CLOSE)  # type: ignore[call-overload]
 
 
@@ -102,7 +103,11 @@ class WsConnection(WSListener):
                     await outcome
         except ApiError as error:
             self._end(CloseCode.POLICY_VIOLATION, _reason(error.message))
-        except Exception as error:
+        except asyncio.CancelledError:
+            if self.closed:
+                raise  # the connection has gone meanwhile
+            self._end(CloseCode.INTERNAL_ERROR, "The server could not greet this connection.")
+        except BaseException as error:
             answer = self._worker.calls.internal(error, "on_connect")
             self._end(CloseCode.INTERNAL_ERROR, _reason(f"{answer.message} errorId {answer.error_id}"))
         else:
@@ -189,6 +194,8 @@ class WsConnection(WSListener):
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         self._heard = True
+        if self._transport.is_close_frame_sent and not self.closed:
+            self._close()  # by picows, which found the frame behind this one to be wrong
         if frame.rsv1 or frame.rsv2 or frame.rsv3:
             self._hang_up(CloseCode.PROTOCOL_ERROR, "A reserved bit is set, and no extension was agreed.")
             return
@@ -206,6 +213,8 @@ class WsConnection(WSListener):
             self._on_text(text)
         elif kind in (_TEXT, _CONTINUATION):
             self._on_fragment(frame)
+        elif kind == _PING:
+            self._transport.send_pong(frame.get_payload_as_bytes())
         elif kind == _BINARY:
             self._hang_up(CloseCode.UNSUPPORTED_DATA, "Messages are text: send JSON in a text frame.")
         if frame.payload_size + frame.tail_size > _LARGE:
@@ -224,9 +233,10 @@ class WsConnection(WSListener):
         if not self.closed:
             self._outbox.flush()
             self._close()
-            code: Any = frame.get_close_code()
-            # 1005 stands for a frame without a code, and never goes over the wire.
-            self._send_close(code if code not in (0, 1005) else CloseCode.OK, "")
+            code: Any = frame.get_close_code() if frame.payload_size else CloseCode.OK
+            # picows lets some through that no frame may carry (RFC 6455 section 7.4).
+            valid = 1000 <= code <= 4999 and code not in (1004, 1005, 1006, 1015)
+            self._send_close(code if valid else CloseCode.PROTOCOL_ERROR, "")
         self._transport.disconnect()
 
     def _on_fragment(self, frame: WSFrame) -> None:
@@ -298,7 +308,7 @@ class WsConnection(WSListener):
             self._send_error(call.key, error)
         elif payload is not None:
             self.enqueue(messages.text_frame(messages.result_message(call.key, payload)))
-        if self._waiting:
+        if not self._reading:
             self._advance()
 
     def _send_error(self, call_id: CallId, error: ApiError) -> None:
@@ -312,6 +322,7 @@ class WsConnection(WSListener):
             if message.id == call_id:
                 self._waiting.remove(message)
                 self._send_error(call_id, ApiError.of("CANCELLED", "The call was cancelled before it began."))
+                self._advance()
                 return
 
     def _advance(self) -> None:

@@ -38,8 +38,11 @@ class Head:
 def parse_head(raw: bytes) -> Head | None:
     """The head in `raw` (without the empty line that ends it); None where it is not one."""
     try:
-        request_line, *lines = raw.decode("ascii").split("\r\n")
-        method, target, version = request_line.split(" ")
+        # Values may hold any byte, as Sanic reads them too; the request line may not.
+        request_line, *lines = raw.decode(errors="surrogateescape").split("\r\n")
+        method, target, version = request_line.encode("ascii").decode().split(" ")
+        if not target.isprintable():
+            return None
         headers = []
         for line in lines:
             name, colon, value = line.partition(":")
@@ -118,14 +121,18 @@ def check_origin(headers: Mapping[str, str], host: str, config: Config, *, webso
     if origin and origin != "null":
         if origin in config.security.origins:
             return origin
-        parts = urlsplit(origin)
+        try:
+            parts = urlsplit(origin)
+            hostname = parts.hostname
+        except ValueError:  # it is none
+            parts, hostname = urlsplit(""), None
         if parts.netloc and _same_host(parts.netloc, parts.scheme, host):
             return None
-        if config.watch and parts.hostname in ("localhost", "127.0.0.1", "::1"):
+        if config.watch and hostname in ("localhost", "127.0.0.1", "::1"):
             return origin  # a development server on another port
     elif not origin and (websocket or headers.get("sec-fetch-site", "none") != "cross-site"):
         return None
-    shown = f"the origin {origin}" if origin else "another site"
+    shown = f"the origin {origin:.200}" if origin else "another site"
     raise ApiError.of("FORBIDDEN", f"Calls from {shown} are not allowed; security.origins lists those that are.")
 
 

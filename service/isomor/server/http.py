@@ -188,24 +188,28 @@ class Errors(ErrorHandler):
     def default(self, request: Request, exception: Exception) -> Any:
         if isinstance(exception, ApiError):
             return error_response(exception)
+        if isinstance(exception, asyncio.CancelledError):
+            return error_response(ApiError.of("CANCELLED", "The client has gone."))  # which nobody will read
         if not isinstance(exception, SanicException):
             return error_response(self._worker_of().calls.internal(exception, f"{request.method} {request.path}"))
         if isinstance(exception, NotFound) and self._static is not None and request.method in ("GET", "HEAD"):
             return self._file(request)
         status = exception.status_code
+        if not 400 <= status <= 599:
+            return super().default(request, exception)
         if status == 413 and "header" in str(exception):
             status = 431
         code = _BY_STATUS.get(status, "BAD_MESSAGE" if status < 500 else "INTERNAL")
-        response = error_response(ApiError(_SAID.get(code, "The request cannot be answered."), code, status))
+        # What a route of the user's own says with a 4xx is meant for the client.
+        message = _SAID.get(code) or (str(exception) if status < 500 else "") or "The request cannot be answered."
+        response = error_response(ApiError(message, code, status))
         if isinstance(exception, MethodNotAllowed):
-            response.headers.update(exception.headers)
+            ours = request.path in self._worker_of().calls.registry.functions
+            response.headers.update({"allow": "GET, HEAD, POST, OPTIONS"} if ours else exception.headers)
         return response
 
 
 _SAID: Final = {
-    "BAD_MESSAGE": "The request is malformed.",
-    "NOT_FOUND": "There is nothing here.",
-    "METHOD_NOT_ALLOWED": "This method is not allowed here.",
     "TOO_LARGE": "The request is larger than max_message_size.",
     "HEADERS_TOO_LARGE": "The request's headers are too large.",
     "UNAVAILABLE": "The server cannot answer now.",

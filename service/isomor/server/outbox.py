@@ -96,9 +96,9 @@ class Outbox:
             self._on_too_slow()
             return
         data = frames[0] if len(frames) == 1 else b"".join(frames)
-        if not behind:
+        if behind <= self._limit // 2:
             # A burst within one turn, or one large answer, may exceed the limit: it counts once more follows it.
-            self._most = max(self._limit, len(data))
+            self._most = max(self._limit, behind + len(data))
         self.last_write = self._loop.time()
         self.stream.write(data)
 

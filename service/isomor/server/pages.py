@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import mimetypes
 import os
+import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote
 
 from sanic import HTTPResponse, Request
-from sanic.exceptions import HeaderNotFound
-from sanic.handlers import ContentRangeHandler
 from sanic.response import file, json
 
 from ..errors import ApiError
@@ -51,6 +51,31 @@ def mount_health(app: App, worker_of: Any) -> None:
     app.add_route(ready, "/health/ready", methods=["GET", "HEAD"], name="isomor_ready")
 
 
+@dataclass(slots=True)
+class _Range:
+    """A part of a file, as Sanic takes it: from `start` to `end`, both included."""
+
+    start: int | None
+    end: int | None
+    size: int | None
+    total: int | None
+
+
+def _asked_range(header: str, total: int) -> _Range | None:
+    """The range that is asked for (RFC 9110 section 14.1.2); None for none, or for what a server may ignore."""
+    match = re.fullmatch(r"bytes=(\d{0,18})-(\d{0,18})", header.strip())
+    if match is None or match[0] == "bytes=-":
+        return None
+    first, last = match.groups()
+    if not first:
+        start, end = max(total - int(last), 0), total - 1
+    else:
+        start, end = int(first), min(int(last) if last else total - 1, total - 1)
+        if last and int(last) < int(first):
+            return None
+    return _Range(start, end, max(end - start + 1, 0) if start < total else 0, total)
+
+
 class StaticFolder:
     """Serves files of `server.static_folder` where nothing else answers; a front end's own routes get its index.html.
 
@@ -74,11 +99,10 @@ class StaticFolder:
         kind = _TYPES.get(suffix) or mimetypes.guess_type(found.name)[0] or "application/octet-stream"
         if kind.startswith("text/"):
             kind += "; charset=utf-8"
-        size = os.stat(found)
-        try:
-            part = ContentRangeHandler(request, size)
-        except HeaderNotFound:
-            part = None
+        size = os.stat(found).st_size
+        part = _asked_range(request.headers.get("range", ""), size)
+        if part is not None and not part.size:
+            return HTTPResponse(status=416, headers={"content-range": f"bytes */{size}"})
         # Names of built assets carry a hash, but nothing says so for sure: let the browser ask each time.
         headers = {"cache-control": "no-cache", "accept-ranges": "bytes", "x-content-type-options": "nosniff"}
         return await file(found, request_headers=request.headers, mime_type=kind, headers=headers, _range=part)
@@ -88,6 +112,14 @@ class StaticFolder:
         parts = [part for part in path.split("/") if part]
         if any(self._is_hidden(part) for part in parts) or "\0" in path or "\\" in path:
             return None
+        if parts[:1] == ["isomor"]:
+            return None  # where functions are; what is not there is no route of the front end
+        try:
+            return self._file(parts)
+        except OSError:  # such as a name that is longer than any file's
+            return None
+
+    def _file(self, parts: list[str]) -> Path | None:
         target = self._folder.joinpath(*parts)
         if target.is_dir():
             target = target / "index.html"

@@ -135,14 +135,21 @@ class Peer(Connection):
         return True
 
     def _keep(self, coroutine: Coroutine[Any, Any, Any], key: str | None) -> None:
-        task = self._worker.loop.create_task(coroutine)
+        task = self._worker.loop.create_task(_contained(coroutine))
         self._tasks[task] = key
         task.add_done_callback(self._task_ended)
 
     def _task_ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.pop(task, None)
-        if task.cancelled():
-            return
-        error = task.exception()
-        if error is not None and not isinstance(error, ConnectionClosed):
-            logger.error("a task of ctx.spawn failed", exc_info=error)
+
+
+async def _contained(coroutine: Coroutine[Any, Any, Any]) -> None:
+    """Run user code so that nothing it raises ends the server: SystemExit would pass through the event loop."""
+    try:
+        await coroutine
+    except (ConnectionClosed, GeneratorExit):
+        pass  # the end of a connection is the end of what it spawned
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:
+        logger.error("a task of ctx.spawn failed", exc_info=error)

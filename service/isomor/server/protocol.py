@@ -10,6 +10,7 @@ import time
 from typing import Any, Final
 
 from sanic.compat import Header
+from sanic.exceptions import SanicException
 from sanic.http import Stage
 from sanic.models.server_types import ConnInfo
 from sanic.server.protocols.websocket_protocol import WebSocketProtocol
@@ -60,21 +61,28 @@ class IsomorProtocol(WebSocketProtocol):
         if self._task is None:
             self.recv_buffer += data
             self._look_first()
-        elif self._is_between_requests() and wants_websocket(data) and self._upgrade(bytes(self.recv_buffer) + data):
-            pass
+        elif self._is_between_requests():
+            self.recv_buffer += data
+            self._time = time.monotonic()
+            if not self._is_ours():
+                data = bytes(self.recv_buffer)
+                self.recv_buffer.clear()
+                super().data_received(data)  # type: ignore[no-untyped-call]
         else:
             super().data_received(data)  # type: ignore[no-untyped-call]
 
-    def _look_first(self) -> None:
+    def _is_ours(self) -> bool:
+        """Whether the request in the buffer is an upgrade that was taken, or may yet turn out to be one."""
         buffer = bytes(self.recv_buffer)
-        head_complete = b"\r\n\r\n" in buffer
-        if wants_websocket(buffer[:_LONGEST_HEAD]):
-            if not head_complete and len(buffer) < _LONGEST_HEAD:
-                return
-            if self._upgrade(buffer):
-                return
-        elif not head_complete and len(buffer) < _LONGEST_HEAD and buffer.startswith(b"GET "[: len(buffer)]):
-            return  # it may still turn out to be an upgrade
+        if not buffer.startswith(b"GET "[: len(buffer)]):
+            return False
+        if b"\r\n\r\n" not in buffer:
+            return len(buffer) < _LONGEST_HEAD
+        return wants_websocket(buffer) and self._upgrade(buffer)
+
+    def _look_first(self) -> None:
+        if self._is_ours():
+            return
         self._head_timer.cancel()
         self._time = time.monotonic()
         self._task = self.loop.create_task(self.connection_task())  # type: ignore[no-untyped-call]
@@ -97,6 +105,9 @@ class IsomorProtocol(WebSocketProtocol):
             check_origin(dict(head.headers), host, self.worker.config, websocket=True)
             if self.worker.draining:
                 raise ApiError.of("UNAVAILABLE", "The server is stopping; connect again.")
+            request = self._request(head, raw)
+        except SanicException:
+            return False  # for its URL, which Sanic knows how to refuse
         except ApiError as error:
             transport = self._let_go()
             transport.write(refusal(error))

@@ -80,7 +80,7 @@ def _protocol(listener: WSListener, most: int) -> Any:
         25,  # auto_ping_idle_timeout
         25,  # auto_ping_reply_timeout
         WSAutoPingStrategy.PING_WHEN_IDLE,
-        True,  # enable_auto_pong
+        False,  # enable_auto_pong: reserved bits are looked at first
         most,  # max_frame_size
         None,  # extra_headers
         READ_BUFFER,

@@ -1,0 +1,52 @@
+"""Sanic's request, which believes X-Forwarded-* of trusted proxies (`server.trusted_proxies`), and of nobody else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sanic import Request
+from sanic.exceptions import SanicException
+
+from .worker import Worker
+
+
+def request_class(worker_of: Callable[[], Worker]) -> type[Request]:
+    """The request class of a worker's app."""
+
+    class IsomorRequest(Request):  # bound to one worker: Sanic makes the instances, and hands on nothing of ours
+        __slots__ = ()
+
+        def __init__(self, url_bytes: bytes, headers: Any, *args: Any, **options: Any) -> None:
+            try:
+                super().__init__(url_bytes, headers, *args, **options)
+            except SanicException:
+                # Sanic answers a bad URL by a request that has the same URL, and fails once more: no answer at all.
+                if headers:
+                    raise
+                super().__init__(b"*", headers, *args, **options)
+
+        def _forwarded(self, name: str) -> str:
+            peer = super().ip
+            return self.headers.get(name, "") if peer and worker_of().trusts(peer) else ""
+
+        @property
+        def ip(self) -> str:
+            """The client's address: the last in X-Forwarded-For that is no trusted proxy."""
+            hops = [hop.strip() for hop in self._forwarded("x-forwarded-for").split(",") if hop.strip()]
+            worker = worker_of()
+            for hop in reversed(hops):
+                if not worker.trusts(hop):
+                    return hop
+            return hops[0] if hops else super().ip
+
+        @property
+        def scheme(self) -> str:
+            said = self._forwarded("x-forwarded-proto").strip().lower()
+            return said if said in ("http", "https", "ws", "wss") else super().scheme
+
+        @property
+        def host(self) -> str:
+            return self._forwarded("x-forwarded-host").strip() or self.headers.get("host", "")
+
+    return IsomorRequest
