@@ -128,11 +128,11 @@ class RedisServer:
         with self._client() as client:
             return client.execute_command(*command)
 
-    def raw(self, *command: str) -> bytes:
+    def raw(self, *command: str) -> Any:
         """A reply as it is, before redis-py makes something of it."""
         with self._client() as client:
             client.response_callbacks.clear()
-            return bytes(client.execute_command(*command))
+            return client.execute_command(*command)
 
     def clients(self, *, subscribers: bool) -> list[int]:
         """The ids of the connections that are subscribed to something, or of those that publish."""
@@ -199,8 +199,8 @@ class Servers:
             wait_for(lambda one=server: _formed(one, nodes), "the cluster to form")
         return servers
 
-    def cluster_replica(self, primary: RedisServer) -> RedisServer:
-        """A replica that takes over where the primary fails."""
+    def cluster_replica(self, nodes: list[RedisServer], primary: RedisServer) -> RedisServer:
+        """A replica that takes over where the primary fails; all nodes know it."""
         options = (
             "--cluster-enabled",
             "yes",
@@ -215,7 +215,8 @@ class Servers:
         wait_for(lambda: name in replica.raw("CLUSTER", "NODES"), "the replica to know its primary")
         wait_for(lambda: replica("CLUSTER", "REPLICATE", name), "the replica to follow")
         wait_for(lambda: b"master_link_status:up" in replica.raw("INFO", "REPLICATION"), "the replica to catch up")
-        wait_for(lambda: b"slave" in primary.raw("CLUSTER", "NODES"), "the cluster to know it")
+        for node in nodes:
+            wait_for(lambda one=node: b" slave " in one.raw("CLUSTER", "NODES"), "the cluster to know it")
         return replica
 
     def sentinel(self, master: RedisServer, name: str) -> RedisServer:

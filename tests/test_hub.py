@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
+
 from isomor.errors import BusUnavailable, ConnectionClosed
 from isomor.push.bus import LocalBus
 from isomor.push.hub import Hub, push, set_current

