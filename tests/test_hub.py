@@ -100,6 +100,18 @@ def test_everyone_and_one():
     run(test)
 
 
+def test_a_connection_that_is_gone_is_not_named_any_more():
+    async def test(hub: Hub, bus: FailingBus) -> None:
+        one = member(hub)
+        hub.remove(one, set(), None)
+        hub.name(one)
+        await hub.push(1, to=one.id)
+        assert one.messages == []
+        assert not hub._by_id
+
+    run(test)
+
+
 def test_the_first_subscribes_and_the_last_unsubscribes():
     async def test(hub: Hub, bus: FailingBus) -> None:
         members = [member(hub) for _ in range(50)]

@@ -149,7 +149,8 @@ class Hub:
 
     def name(self, member: Member) -> None:
         """A connection has been asked for its id: from now on it can be reached by it."""
-        self._by_id[member.id] = member
+        if member in self.connections:  # asked for in a thread, it may be gone meanwhile
+            self._by_id[member.id] = member
 
     def remove(self, member: Member, topics: set[str], member_id: str | None) -> None:
         """A connection is gone: from now on it gets nothing."""

@@ -24,6 +24,10 @@ from redis.exceptions import RedisError
 from isomor.errors import ConfigError
 
 _SCHEMES: Final = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
+# What is wrong is not repeated: it may be part of a password.
+_ENCODE: Final = (
+    "hosts must be host:port, and special characters of a password percent-encoded (# / ? @ as %23 %2F %3F %40)"
+)
 # Read from the URL by redis-py, and not for a connection here: options of its pool, and what `Address` holds.
 _NOT_OF_A_CONNECTION: Final = ("max_connections", "timeout", "retry_on_timeout", "host", "port", "path")
 
@@ -112,7 +116,8 @@ def redacted(url: str) -> str:
     scheme, separator, rest = url.partition("://")
     if not separator:
         return "…"  # whatever it is, it may be a secret that landed in the wrong place
-    return f"{scheme}://{rest.partition('?')[0].rpartition('@')[2]}"
+    # The @ first: a password that should have been percent-encoded may hold any of the others.
+    return f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}"
 
 
 def _shown(urls: Sequence[str]) -> str:
@@ -130,6 +135,8 @@ def _read(url: str) -> RedisTarget:
         raise _fault(url, "it is not a URL") from None
     if parts.scheme not in _SCHEMES:
         raise _fault(url, f"the URL must begin with one of {', '.join(scheme + '://' for scheme in _SCHEMES)}")
+    if parts.fragment or "#" in url:
+        raise _fault(url, _ENCODE)
     plain, _, kind_name = parts.scheme.partition("+")
     kind = Kind(kind_name or "single")
     path = parts.path
@@ -141,7 +148,7 @@ def _read(url: str) -> RedisTarget:
     if kind is Kind.CLUSTER and path.strip("/") not in ("", "0"):
         raise _fault(url, "a cluster has database 0 alone; leave the path out")
     if plain != "unix" and path.strip("/") and not path.strip("/").isdigit():
-        raise _fault(url, f"the database must be a number, not {path.strip('/')!r}")
+        raise _fault(url, f"the database after / must be a number, and {_ENCODE}")
     addresses = _addresses(url, parts, kind)
     credentials = parts.netloc.rpartition("@")[0]
     options = _options(url, plain, credentials, path.strip("/") if plain != "unix" else path, parts.query)
@@ -167,9 +174,9 @@ def _addresses(url: str, parts: SplitResult, kind: Kind) -> tuple[Address, ...]:
             host = urlsplit(f"//{each}")
             port = host.port or (26379 if kind is Kind.SENTINEL else 6379)
         except ValueError:
-            raise _fault(url, f"{each!r} is not host:port") from None
+            raise _fault(url, _ENCODE) from None
         if not host.hostname and (kind is not Kind.SINGLE or each):
-            raise _fault(url, f"{each!r} is not host:port")
+            raise _fault(url, _ENCODE)
         addresses.append(Address(host.hostname or "localhost", port))
     if kind is Kind.SINGLE and len(addresses) > 1:
         raise _fault(url, "several hosts need redis+sentinel:// or redis+cluster://")

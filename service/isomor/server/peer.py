@@ -63,7 +63,10 @@ class Peer(Connection):
     def id(self) -> str:
         if self._id is None:
             self._id = self._worker.hub.new_id()
-            self._worker.loop.call_soon_threadsafe(self._worker.hub.name, self)
+            if threading.get_ident() == self._worker.thread:
+                self._worker.hub.name(self)  # now: the next thing may be a push to it
+            else:
+                self._worker.loop.call_soon_threadsafe(self._worker.hub.name, self)
         return self._id
 
     @property
