@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from http.cookies import SimpleCookie
 from typing import Any
 
 import pytest
-from harness import CallFailed, Server
+from harness import Server
 
 import isomor
 from isomor import HttpContext, WsConfig, WsContext, set_ws_default_config
@@ -28,7 +29,7 @@ def cookie(*, secure: bool = False, name: str = "n", value: str = "v", **options
     res.set_cookie(name, value, **options)
     (line,) = res.cookies
     assert "\n" not in line
-    first, *rest = line.split("; ")
+    first, *rest = re.sub(r"(\d\d)-(\w+)-(\d{4})", r"\1 \2 \3", line).split("; ")  # both are read as a date
     read = SimpleCookie(line)
     assert first.partition("=")[0] == name
     assert read[name].value == value
@@ -178,6 +179,11 @@ from isomor import WsConfig, WsContext
 def ask_cookies_whole(ctx: WsContext, on: bool) -> None:
     ctx.set_ws_config(WsConfig(with_cookie=on))
 """,
+    "set_header.py": """
+from isomor import HttpContext
+def set_header(ctx: HttpContext, value: str) -> None:
+    ctx.res.headers["x-a"] = value
+""",
     "set_status.py": """
 from typing import Any
 from isomor import HttpContext
@@ -267,15 +273,11 @@ def test_secure_is_as_the_request_came(serve):
     assert "secure" in server.post("f", headers={"x-forwarded-proto": "https"}).headers["set-cookie"].lower()
 
 
-def test_a_header_that_would_forge_another_is_refused(serve):
-    api = {
-        "f.py": "from isomor import HttpContext\ndef f(ctx: HttpContext, v: str) -> None: ctx.res.headers['x-a'] = v"
-    }
-    server = serve(api)
-    assert server.post("f", "fine").headers["x-a"] == "fine"
-    with pytest.raises(CallFailed, match="INTERNAL"):
-        server.call("f", "a\r\nSet-Cookie: evil=1")
-    assert server.post("f", "fine").headers["x-a"] == "fine"
+def test_a_header_forges_no_other(server):
+    assert server.post("set_header", "fine").headers["x-a"] == "fine"
+    response = server.post("set_header", "a\r\nSet-Cookie: evil=1")
+    assert "set-cookie" not in response.headers
+    assert server.call("set_header", "é€") is None
 
 
 @pytest.mark.parametrize("status", ["ok", 99, 1000, None, 204, 304])
@@ -283,7 +285,7 @@ def test_a_status_that_is_odd(server, status):
     """Where it cannot be sent, the call fails; the connection goes on either way."""
     response = server.post("set_status", status)
     assert response.status_code == (status if status in (204, 304) else 500)
-    assert server.call("answer_either") == "http"
+    assert server.call("only_http") == "http"
 
 
 def test_a_moment_in_another_zone():

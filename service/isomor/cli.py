@@ -185,7 +185,7 @@ def call(name: str, arguments: str, url: str | None, **values: Any) -> None:
     A function that needs a WebSocket is called over one; what it pushes until it has answered goes to standard error.
     """
     config = _load_config(values).config
-    base = url or client_call.local_url(config)
+    base = url.rstrip("/") if url else client_call.local_url(config)
     sys.exit(client_call.call(base, config.api.module_name, name, arguments))
 
 
@@ -231,7 +231,7 @@ async def hello(name: str = "world") -> str:
 def init(folder: Path) -> None:
     """Make a new api folder, with a first function in it."""
     file = folder / "hello.py"
-    if folder.exists() and any(folder.iterdir()):
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         _fail([f"{folder} is there and not empty; name another folder, or add a function to it"])
     folder.mkdir(parents=True, exist_ok=True)
     file.write_text(_FIRST)

@@ -112,7 +112,8 @@ def _print(result: Any, error: str | None, answer: dict[str, Any]) -> int:
         click.echo(json.dumps(result, ensure_ascii=False, indent=2))
         return 0
     click.echo(f"{answer.get('code', 'ERROR')}: {error}", err=True)
-    for detail in answer.get("details") or ():
+    details = answer.get("details")
+    for detail in details if isinstance(details, list) else [] if details is None else [details]:
         click.echo(f"  {json.dumps(detail, ensure_ascii=False)}", err=True)
     if answer.get("errorId"):
         click.echo(f"  errorId {answer['errorId']}", err=True)
