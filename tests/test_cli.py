@@ -6,7 +6,8 @@ import json
 import os
 import re
 import socket
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
@@ -57,7 +58,9 @@ FAULTS = [
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
+def shell(tmp_path: Path) -> Run:
+    """Run a command as a process of its own: `shell("check", files={…}, ISOMOR_WS=".*")`."""
+
     def run_in(*args: str, files: dict[str, str] | None = None, **env: str) -> CompletedProcess[str]:
         write_files(tmp_path, files or {})
         done = isomor(*args, cwd=tmp_path, env=env)
@@ -68,18 +71,22 @@ def run(tmp_path: Path) -> Run:
 
 
 @pytest.fixture
-def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """The same within this process, for what ends before anything is set up."""
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+    """The same within this process, which is run; not for what sets up the log or serves."""
     monkeypatch.chdir(tmp_path)
     for name in [name for name in os.environ if name.startswith("ISOMOR")]:
         monkeypatch.delenv(name)
 
-    def run_here(*args: str, **env: str) -> CompletedProcess[str]:
+    def run_here(*args: str, files: dict[str, str] | None = None, **env: str) -> CompletedProcess[str]:
+        write_files(tmp_path, files or {})
         done = CliRunner().invoke(cli, args, prog_name="isomor", env=env)
-        assert done.exception is None or isinstance(done.exception, SystemExit)
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise done.exception
         return CompletedProcess(args, done.exit_code, done.stdout, done.stderr)
 
-    return run_here
+    yield run_here
+    for name in [name for name in sys.modules if name.split(".")[0] in ("api", "app")]:
+        del sys.modules[name]
 
 
 def files(api: dict[str, str], folder: str = "api") -> dict[str, str]:
@@ -104,8 +111,8 @@ def assert_faults(said: list[str]) -> None:
 # ---- check -------------------------------------------------------------------------------------------------------
 
 
-def test_check(run):
-    done = run("check", files=files(API), ISOMOR_WS="hello|page")
+def test_check(shell):
+    done = shell("check", files=files(API), ISOMOR_WS="hello|page")
     assert done.returncode == 0
     assert done.stderr == ""
     rows = [line.split() for line in done.stdout.splitlines() if "/isomor/" in line]
@@ -120,8 +127,8 @@ def test_check(run):
     assert done.stdout.endswith("6 functions, no faults\n")
 
 
-def test_check_lists_every_fault(run):
-    assert_faults(errors(run("check", files=files(BROKEN))))
+def test_check_lists_every_fault(shell):
+    assert_faults(errors(shell("check", files=files(BROKEN))))
 
 
 def test_check_runs_no_startup_and_opens_no_port(run):
@@ -207,10 +214,10 @@ def test_config_warns_and_faults(run):
 
 
 @pytest.mark.parametrize("command", ["serve", "check", "config", "call", "health"])
-def test_a_bad_flag_is_told_alike_everywhere(quick, command):
+def test_a_bad_flag_is_told_alike_everywhere(run, command):
     args = ["hello"] if command == "call" else []
     for flags in (["--port", "http"], ["--set", "threads"], ["--set", "thread=8"], ["--ws", "("]):
-        (fault,) = errors(quick(command, *args, *flags))
+        (fault,) = errors(run(command, *args, *flags))
         assert flags[1].partition("=")[0] in fault
 
 
@@ -277,6 +284,11 @@ def test_call(call):
     assert call("page").stdout == '"http"\n'
 
 
+def test_call_from_a_shell(shell, server):
+    done = shell("call", "live", "[1]", ISOMOR_PORT=str(server.port))
+    assert (done.returncode, done.stdout, done.stderr) == (0, '"ws"\n', 'push: {"é": 0}\n')
+
+
 def test_call_over_websocket(call):
     done = call("live", "[2]")
     assert (done.returncode, done.stdout) == (0, '"ws"\n')
@@ -321,8 +333,8 @@ def test_call_that_is_refused_with_other_details(call, details):
 
 
 @pytest.mark.parametrize("args", ["{}", "1", '"x"', "[", "", "null"])
-def test_call_with_arguments_that_are_none(quick, args):
-    done = quick("call", "hello", args)
+def test_call_with_arguments_that_are_none(run, args):
+    done = run("call", "hello", args)
     assert (done.returncode, done.stdout) == (2, "")
     assert "JSON array" in done.stderr
 
@@ -363,8 +375,8 @@ def test_call_of_something_else(run):
             os.waitpid(pid, 0)
 
 
-def test_health(run, server):
-    done = run("health", ISOMOR_PORT=str(server.port))
+def test_health(shell, server):
+    done = shell("health", ISOMOR_PORT=str(server.port))
     assert (done.returncode, done.stdout) == (0, "ready\n")
 
 
@@ -378,25 +390,25 @@ def test_serve_says_where_and_what(server):
         assert re.search(rf"{name} +{way} +/isomor/api/{name}", log)
 
 
-def test_serve_of_a_bad_folder(run):
-    done = run("serve", files=files(BROKEN), ISOMOR_PORT=str(free_port()))
+def test_serve_of_a_bad_folder(shell):
+    done = shell("serve", files=files(BROKEN), ISOMOR_PORT=str(free_port()))
     assert (done.returncode, done.stdout) == (1, "")
     first, *said = [line.removeprefix("error: ") for line in done.stderr.splitlines()]
     assert "api cannot be served" in first
     assert_faults(said)
 
 
-def test_serve_where_the_port_is_taken(run):
+def test_serve_where_the_port_is_taken(shell):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        (fault,) = errors(run("serve", files=files(API), ISOMOR_PORT=port, ISOMOR_HOST="127.0.0.1"))
+        (fault,) = errors(shell("serve", files=files(API), ISOMOR_PORT=port, ISOMOR_HOST="127.0.0.1"))
     assert port in fault
     assert "in use" in fault
     assert "ISOMOR_PORT" in fault
 
 
-def test_serve_at_an_address_that_is_none(run):
-    (fault,) = errors(run("serve", files=files(API), ISOMOR_HOST="203.0.113.1"))
+def test_serve_at_an_address_that_is_none(shell):
+    (fault,) = errors(shell("serve", files=files(API), ISOMOR_HOST="203.0.113.1"))
     assert "203.0.113.1" in fault
     assert "server.host" in fault
 
@@ -436,21 +448,21 @@ def test_serve_by_flags(serve):
     assert server.http.post("/isomor/app/slow", json={}).status_code == 504
 
 
-def test_two_workers_without_redis(run):
-    (fault,) = errors(run("serve", "--workers", "2", files=files(API), ISOMOR_PORT=str(free_port())))
+def test_two_workers_without_redis(shell):
+    (fault,) = errors(shell("serve", "--workers", "2", files=files(API), ISOMOR_PORT=str(free_port())))
     assert "redis" in fault.lower()
     assert "server.workers" in fault
 
 
-def test_help_and_version(run, quick):
-    assert re.fullmatch(r"isomor, version \d+\.\d+\.\d+\n", run("--version").stdout)
-    done = quick("--help")
+def test_help_and_version(run, shell):
+    assert re.fullmatch(r"isomor, version \d+\.\d+\.\d+\n", shell("--version").stdout)
+    done = run("--help")
     assert done.returncode == 0
     for command in ("serve", "check", "config", "call", "health", "init", "push"):
         assert command in done.stdout
-        assert quick(command, "-h").returncode == 0
-    assert quick("serf").returncode == 2
-    assert quick("serve", "--nothing").returncode == 2
+        assert run(command, "-h").returncode == 0
+    assert run("serf").returncode == 2
+    assert run("serve", "--nothing").returncode == 2
 
 
 def test_ctrl_c(serve):

@@ -46,6 +46,9 @@ class FailingBus(LocalBus):
             raise BusUnavailable("away")
         await super().subscribe(channel)
 
+    def subscribe_now(self, channel: str) -> bool:
+        return False
+
     async def unsubscribe(self, channel: str) -> None:
         self.asked.append(f"-{channel}")
         await asyncio.sleep(0)

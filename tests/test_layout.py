@@ -24,6 +24,7 @@ ORDER = [
     "context",
     "hints",
     "faults",
+    "defaults",
     "functions",
     "loader",
     "calls",

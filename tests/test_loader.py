@@ -197,7 +197,6 @@ def test_resources_of_the_package(api):
     assert importlib.resources.files("api").joinpath("f.py").is_file()
 
 
-@pytest.mark.xfail(strict=True, reason="without __init__.py importlib.resources says: Invalid path")
 def test_resources_of_the_package_without_init(api):
     api({"f.py": "def f(): ..."})
     assert importlib.resources.files("api").joinpath("f.py").is_file()
@@ -239,7 +238,6 @@ def test_the_name_of_another_package_is_refused(api, name):
     assert {key: module for key, module in sys.modules.items() if key.split(".")[0] == name} == before
 
 
-@pytest.mark.xfail(strict=True, reason="a package that nobody has imported yet is hidden without a word")
 def test_the_name_of_a_package_that_is_not_imported_yet_is_refused(api):
     assert "colorsys" not in sys.modules
     try:
@@ -374,9 +372,6 @@ def test_type_checking_in_a_file_that_is_not_utf8(api):
     assert registry.functions["/isomor/api/f"].requires == "ws"
 
 
-@pytest.mark.xfail(
-    strict=True, reason="fields of classes do not see what TYPE_CHECKING imports, and the fault says so badly"
-)
 def test_fields_whose_types_are_imported_under_type_checking(api):
     source = """
         from __future__ import annotations
@@ -567,7 +562,6 @@ def test_a_reload_that_fails_leaves_all_as_it_was(api, broken):
     assert result(one, "f") == (1, 1)
 
 
-@pytest.mark.xfail(strict=True, reason="the bytecode of the version before is taken")
 def test_a_change_within_one_second_is_seen(api, folder, monkeypatch):
     """Bytecode is told from its source by the second and the size, which an edit may leave as they are."""
     monkeypatch.setattr(sys, "dont_write_bytecode", False)

@@ -67,7 +67,6 @@ class TestText:
         for char in "\r\x1b\x00":
             assert char not in stream.getvalue()
 
-    @pytest.mark.xfail(strict=True, reason="the text of an exception is written as it is")
     def test_nothing_forges_a_line_of_a_traceback(self, log):
         """The text of an exception is often of a user's making."""
         stream = log()
@@ -271,9 +270,7 @@ def test_access_is_off_by_default(serve):
 @pytest.mark.parametrize(
     "form",
     [
-        pytest.param(
-            "text", marks=pytest.mark.xfail(strict=True, reason="the text of an exception is written as it is")
-        ),
+        pytest.param("text"),
         "json",
     ],
 )

@@ -133,7 +133,6 @@ class TestStarted:
         assert (record.name, record.levelname) == ("isomor", "WARNING")
         assert record.getMessage() == "push failed, and nobody awaited it: away"
 
-    @pytest.mark.xfail(strict=True, reason="it is logged as it fails, and not as nobody can ask any more")
     def test_it_is_not_logged_where_it_is_awaited_after_it_failed(self, log):
         async def main() -> None:
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()

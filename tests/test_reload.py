@@ -169,7 +169,6 @@ def test_a_restart_keeps_its_port_and_its_arguments(serve):
     assert server.log.count("version  ws") == 2
 
 
-@pytest.mark.xfail(strict=True, reason="it restarts without a look, and is gone")
 def test_a_broken_startup_keeps_the_last_good_version(serve):
     server = serve(FIRST | {"startup.py": "def startup(app): ..."}, args=["--watch"])
     _wait_for_watcher(server)
@@ -178,7 +177,6 @@ def test_a_broken_startup_keeps_the_last_good_version(serve):
     assert server.call("version") == 1
 
 
-@pytest.mark.xfail(strict=True, reason="modules are imported anew, and startup is not run for them")
 def test_what_startup_has_prepared_is_there_after_a_reload(serve):
     server = serve(
         {

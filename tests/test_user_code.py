@@ -942,7 +942,6 @@ def test_joining_twice_is_joining_once(server, ws):
     assert [message for message in ws.inbox if message.get("topic") == "twice"] == []
 
 
-@pytest.mark.xfail(strict=True, reason="what is pushed before the bus is subscribed is lost to who joined first")
 def test_joining_takes_effect_when_called(ws):
     ws.call("join_unawaited", "at once")
     ws.call("join", "at once")
@@ -1089,7 +1088,6 @@ def test_the_users_listeners_run_as_it_stops(serve):
     assert server.log.index("before_server_stop") < server.log.index("after_server_stop")
 
 
-@pytest.mark.xfail(strict=True, reason="`push` fails before the tasks are cancelled, and asyncio logs an error")
 def test_a_background_task_that_pushes_ends_quietly(tmp_path):
     startup = """
 import asyncio

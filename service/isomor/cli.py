@@ -79,10 +79,14 @@ def _fail(faults: list[str]) -> NoReturn:
     sys.exit(1)
 
 
-def _load_registry(config: Config) -> Registry:
+def _load_registry(config: Config, keep: Registry | None = None) -> Registry:
     namespace = {name: getattr(isomor, name) for name in isomor.__all__} | {"isomor": isomor}
     return load(
-        config.api.folder, module_name=config.api.module_name, ws_pattern=config.ws.pattern, namespace=namespace
+        config.api.folder,
+        module_name=config.api.module_name,
+        ws_pattern=config.ws.pattern,
+        namespace=namespace,
+        keep=keep,
     )
 
 
@@ -126,7 +130,7 @@ def serve(**values: Any) -> None:
             sys.exit(code)
         sock = sockets.bind(config, config.server.port)
         announce = _announcement(config, registry, sock.getsockname()[1])
-        reload = (lambda: _load_registry(config)) if config.watch else None
+        reload = (lambda keep: _load_registry(config, keep)) if config.watch else None
         if app.serve(config, registry, sock, announce, reload=reload):
             os.execv(sys.executable, [sys.executable, "-m", "isomor", *sys.argv[1:]])
     except ConfigError as error:
@@ -158,7 +162,8 @@ def check(**values: Any) -> None:
     except LoadError as error:
         _fail(error.faults)
     _print_functions(registry)
-    click.echo(f"{len(registry.functions)} functions, no faults")
+    count = len(registry.functions)
+    click.echo(f"{count} function{'' if count == 1 else 's'}, no faults")
 
 
 @cli.command("config")

@@ -23,6 +23,13 @@ MOST: Final = 100
 
 Fault = tuple[str, str, str]  # the path within the argument, what was expected, what came
 
+
+class Sentence(str):
+    """What a type says for itself, such as a dataclass's `__post_init__`: not the name of a type."""
+
+    __slots__ = ()
+
+
 _MESSAGE: Final = re.compile(
     r"^Expected `(?P<what>[^`]*)`(?P<more>[^,]*?)(?:, got (?:`(?P<got>[^`]*)`|\d+))?(?: - at `.*`)?$", re.DOTALL
 )
@@ -82,7 +89,8 @@ def _words(message: str, value: Any) -> tuple[str, str]:
     match = _MESSAGE.match(message)
     if match is None:
         said = message.partition(" - at `")[0].replace("`", "'")
-        return said.replace("Invalid ", "a valid ") if said.startswith("Invalid ") else said, _got(value)
+        valid = said.startswith("Invalid ")
+        return said.replace("Invalid ", "a valid ") if valid else Sentence(said), _got(value)
     return (match["what"] + match["more"].replace("`", "'"), match["got"] or _got(value))
 
 
@@ -107,7 +115,10 @@ def _inner(value: Any, node: mi.Type, path: str) -> Iterator[Fault]:
             for index, (item, part) in enumerate(zip(value, node.item_types, strict=True)):
                 yield from _walk(item, part, _hint(part), f"{path}[{index}]")
         case mi.DictType() if isinstance(value, dict):
+            keys: Any = dict[_hint(node.key_type), Any]  # type: ignore[misc]
             for key, item in value.items():
+                if (fault := _whole({key: None}, node, keys, "")) is not None:
+                    yield _join(path, key), f"a key that is {fault[1]}", repr(key)[:40]
                 yield from _walk(item, node.value_type, _hint(node.value_type), _join(path, key))
         case mi.StructType(array_like=True) | mi.NamedTupleType() if isinstance(value, list):
             for index, (item, field) in enumerate(zip(value, node.fields, strict=False)):
@@ -119,7 +130,10 @@ def _inner(value: Any, node: mi.Type, path: str) -> Iterator[Fault]:
 
 
 def _in_object(value: dict[str, Any], node: Any, path: str) -> Iterator[Fault]:
-    known = {getattr(node, "tag_field", None)}
+    tag_field = getattr(node, "tag_field", None)
+    known = {tag_field}
+    if tag_field is not None and value.get(tag_field, node.tag) != node.tag:
+        yield _join(path, tag_field), repr(node.tag), repr(value[tag_field])[:40]
     for field in node.fields:
         known.add(field.encode_name)
         where = _join(path, field.encode_name)
@@ -130,7 +144,7 @@ def _in_object(value: dict[str, Any], node: Any, path: str) -> Iterator[Fault]:
     if getattr(node, "forbid_unknown_fields", False):
         for key in value:
             if key not in known:
-                yield _join(path, key), "no such field", _got(value[key])
+                yield _join(path, key), Sentence("there is no such field"), _got(value[key])
 
 
 def _in_union(value: Any, node: mi.UnionType, path: str) -> Iterator[Fault]:
@@ -159,8 +173,7 @@ def _in_pydantic(value: Any, cls: Any, path: str) -> Iterator[Fault]:
             for part in fault["loc"]:
                 where = f"{where}[{part}]" if isinstance(part, int) else _join(where, part)
             missing = fault["type"] == "missing"
-            expected = fault["msg"].removeprefix("Input should be ")
-            yield where, expected, "missing" if missing else _got(fault.get("input"))
+            yield where, Sentence(fault["msg"]), "missing" if missing else _got(fault.get("input"))
 
 
 def _join(path: str, key: str) -> str:

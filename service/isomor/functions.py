@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, TypeVar
 import msgspec
 import msgspec.inspect as mi
 
-from . import faults, hints
+from . import defaults, faults, hints
 from .context import Context, HttpContext, WsContext
 from .errors import ApiError, LoadError
 from .messages import is_finite
@@ -119,9 +119,9 @@ class Function:
         self._accepts = signature.accepts
         self._defaults = signature.defaults
         self._decoder = self._make_decoder()
-        self._struct = msgspec.structs
         self._plain = not any(param.required is False for param in self.params) and self.rest is None
         trees = [mi.type_info(param.hint) for param in (*self.params, *([self.rest] if self.rest else []))]
+        self._defaults_within = defaults.find(trees)
         self._decimals = any(isinstance(node, mi.DecimalType) for tree in trees for node in hints.walk(tree))
 
     @property
@@ -161,6 +161,8 @@ class Function:
                 args.pop()
         if self._decimals and not is_finite(msgspec.to_builtins(args, builtin_types=_KEPT, enc_hook=str)):
             raise self._invalid(raw, None)
+        if self._defaults_within:
+            defaults.fill(args, self._defaults_within)
         return args
 
     def _decode_with_rest(self, raw: msgspec.Raw, rest: Param) -> list[Any]:
@@ -253,8 +255,15 @@ def _detail(param: str | None, path: str, expected: str, got: str, message: str 
     where = param or "the arguments"
     if path:
         where += path if path.startswith("[") else f".{path}"
-    said = message or (f"{where} is missing" if got == "missing" else f"{where}: expected {expected}, got {got}")
-    return {"param": param, "path": path, "expected": expected, "got": got, "message": said}
+    if message is not None:
+        said = message
+    elif got == "missing":
+        said = f"{where} is missing"
+    elif isinstance(expected, faults.Sentence):
+        said = f"{where}: {expected}"
+    else:
+        said = f"{where}: expected {expected}, got {got}"
+    return {"param": param, "path": path, "expected": str(expected), "got": got, "message": said}
 
 
 class _Signature:
@@ -270,7 +279,8 @@ class _Signature:
         self.context_at: int | None = None
         self.context_name = ""
         self.defaults: list[Any] = []
-        if inspect.isasyncgenfunction(target) or inspect.isgeneratorfunction(target):
+        generator = inspect.isasyncgenfunction(target) or inspect.isgeneratorfunction(target)
+        if generator:
             self.faults.append("it is a generator (it yields); return a list, or push items with `ctx.push`")
         try:
             known = hints.resolve(target, namespace)
@@ -282,8 +292,10 @@ class _Signature:
         for parameter in parameters:
             self._read(parameter, known.get(parameter.name, inspect.Parameter.empty))
         returns = known.get("return", Any)
-        if returns is not type(None) and (why := hints.refusal(hints.wire_type(returns), decoded=False)):
-            self.faults.append(f"its result: {why}")
+        if not generator and returns is not type(None):  # a generator's result is an iterator, as its hint says
+            why = hints.refusal(hints.wire_type(returns), decoded=False)
+            if why:
+                self.faults.append(f"its result: {why}")
         self.returns = hints.wire_type(returns)
 
     def _read(self, parameter: inspect.Parameter, hint: Any) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import collections.abc
+import contextlib
 import functools
 import inspect
+import re
 import tokenize
 import types
 import typing
@@ -21,12 +23,9 @@ from . import context
 def resolve(function: Callable[..., Any], namespace: dict[str, Any]) -> dict[str, Any]:
     """The hints of `function` by parameter, `return` included, with strings evaluated and `Annotated` kept.
 
-    Names that only exist under `if TYPE_CHECKING:` of its module are imported now, when everything is loaded, and
-    isomor's own names are always known.
-
     Args:
         function: what to read.
-        namespace: isomor's own names, by name.
+        namespace: isomor's own names, by name, which are always known.
 
     Raises:
         Exception: whatever evaluating a hint raises, a NameError above all.
@@ -38,30 +37,33 @@ def resolve(function: Callable[..., Any], namespace: dict[str, Any]) -> dict[str
         function = type(function).__call__
     function = inspect.unwrap(getattr(function, "__func__", function))
     names = getattr(function, "__globals__", {})
-    try:
-        return typing.get_type_hints(function, globalns=names, include_extras=True)
-    except NameError:
-        local = {**namespace, **_type_checking_names(names)}
-        return typing.get_type_hints(function, globalns={**local, **names}, include_extras=True)
+    return typing.get_type_hints(function, globalns={**namespace, **names}, include_extras=True)
 
 
-def _type_checking_names(names: dict[str, Any]) -> dict[str, Any]:
-    """What the `if TYPE_CHECKING:` blocks of a module define, by running them apart from the module."""
-    path = names.get("__file__")
-    if not path:
-        return {}
+def supply_type_checking_names(module: types.ModuleType) -> None:
+    """Give a module the names that its `if TYPE_CHECKING:` blocks import, where it has none of that name.
+
+    To be called when everything is loaded: those blocks exist to break circles of imports. Hints are then resolved as
+    a type checker would, those of classes too, which msgspec looks up in the module's own names.
+    """
+    path = getattr(module, "__file__", None)
+    if not path or not path.endswith(".py"):
+        return
     with tokenize.open(path) as file:  # in the encoding that it declares
-        tree = ast.parse(file.read(), path)
-    scope = dict(names)
-    for node in tree.body:
+        source = file.read()
+    if "TYPE_CHECKING" not in source:
+        return
+    for node in ast.parse(source, path).body:
         if not (isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")):
             continue
         for statement in node.body:
+            scope = dict(vars(module))
             try:
                 exec(compile(ast.Module([statement], []), path, "exec"), scope)
             except Exception:
                 continue
-    return {name: value for name, value in scope.items() if name not in names}
+            for name, value in scope.items():
+                vars(module).setdefault(name, value)
 
 
 CONTEXTS = (context.Context, context.HttpContext, context.WsContext)
@@ -95,6 +97,8 @@ def decode_custom(cls: Any, value: Any) -> Any:
     Raises:
         ValueError: pydantic's ValidationError, which lists every fault.
     """
+    if cls is object:
+        return value
     if is_pydantic(cls):
         return cls.model_validate_json(msgspec.json.encode(value), strict=True)
     raise TypeError(f"{cls!r} cannot be decoded")
@@ -122,20 +126,53 @@ def refusal(hint: Any, *, decoded: bool) -> str | None:
             return f"{text}; use types that JSON can carry (see docs/types.md)"
         if not decoded:
             return None  # a result is only encoded: nothing has to be told apart
-        return (
-            f"this union is ambiguous: {text}; tag the classes (msgspec.Struct with tag=True, or a Literal field in "
-            "one pydantic model), or take one type"
+        kind = re.search(r"more than one ([\w-]+)", text)
+        what = kind[1].replace("-like", "") if kind else "kind of"
+        objects = what in ("Struct", "dict", "dataclass", "TypedDict", "custom")
+        fix = (
+            "use msgspec.Struct classes with a tag (tag=True)" if objects else "take one type, and convert it yourself"
         )
+        return f"this union is ambiguous: JSON cannot tell its {what} types apart; {fix}"
+    if decoded and (foreign := _foreign_constraint(hint, tree)):
+        return f"{foreign} is no constraint of msgspec's, and would not hold; write it as msgspec.Meta(…)"
     for node in walk(tree):
-        if isinstance(node, mi.CustomType) and not is_pydantic(node.cls):
+        if isinstance(node, mi.DataclassType) and hasattr(node.cls, "__pydantic_validator__"):
+            return (
+                f"{node.cls.__qualname__} is a dataclass of pydantic, whose checks would not run; make it a BaseModel"
+            )
+        if isinstance(node, mi.CustomType) and node.cls is not object and not is_pydantic(node.cls):
             if not decoded and _encodable(node.cls):
                 continue
             name = getattr(node.cls, "__qualname__", str(node.cls))
+            if isinstance(node.cls, type) and issubclass(node.cls, collections.abc.Iterable):
+                return f"{name} cannot cross the wire; use list, dict or set"
             return f"{name} cannot cross the wire; use a dataclass, TypedDict, NamedTuple, Struct or pydantic model"
         if isinstance(node, mi.LiteralType) and any(isinstance(value, bool | bytes) for value in node.values):
             return (
                 f"Literal{list(node.values)} cannot be told apart in JSON; use bool, or Literal of strings or integers"
             )
+    return None
+
+
+def _foreign_constraint(hint: Any, tree: mi.Type) -> str | None:
+    """A constraint of annotated_types or pydantic, in the hint or in the fields of its classes: msgspec skips them."""
+    todo = [hint]
+    for node in walk(tree):
+        cls = getattr(node, "cls", None)
+        cls = typing.get_origin(cls) or cls
+        if isinstance(node, mi.StructType | mi.DataclassType | mi.TypedDictType | mi.NamedTupleType):
+            with contextlib.suppress(Exception):  # of a class whose hints only msgspec can read
+                todo += typing.get_type_hints(cls, include_extras=True).values()
+    seen: set[int] = set()
+    while todo:
+        part = todo.pop()
+        if id(part) in seen:
+            continue
+        seen.add(id(part))
+        for meta in getattr(part, "__metadata__", ()):
+            if type(meta).__module__.partition(".")[0] in ("pydantic", "annotated_types"):
+                return repr(meta)
+        todo += [arg for arg in typing.get_args(part) if not isinstance(arg, str | int)]
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.machinery
 import importlib.util
@@ -9,6 +10,7 @@ import inspect
 import keyword
 import re
 import sys
+import sysconfig
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +20,7 @@ from typing import Any, Final
 
 from .errors import ApiError, LoadError
 from .functions import Function, Transport
+from .hints import supply_type_checking_names
 
 STARTUP: Final = "startup"
 
@@ -40,12 +43,14 @@ class Registry:
         hooks: of the startup module.
         notes: what is not wrong, but worth a look, one line each.
         modules: what was imported for it, by full name.
+        startup_modules: those that startup has imported, and so prepared; empty where there is no startup.
     """
 
     functions: Mapping[str, Function]
     hooks: Hooks = Hooks()
     notes: tuple[str, ...] = ()
     modules: Mapping[str, ModuleType] = field(default_factory=dict)
+    startup_modules: frozenset[str] = frozenset()
 
     def find(self, path: str, transport: Transport) -> Function:
         """The function that is called at `path`.
@@ -64,7 +69,12 @@ class Registry:
 
 
 def load(
-    folder: Path, *, module_name: str, ws_pattern: re.Pattern[str] | None, namespace: Mapping[str, Any]
+    folder: Path,
+    *,
+    module_name: str,
+    ws_pattern: re.Pattern[str] | None,
+    namespace: Mapping[str, Any],
+    keep: Registry | None = None,
 ) -> Registry:
     """Import the folder as the package `module_name`, anew, and read every function in it.
 
@@ -75,6 +85,8 @@ def load(
         module_name: its name as a package; functions are called at `/isomor/<module_name>/<name>`.
         ws_pattern: what the names of functions called over WebSocket match as a whole.
         namespace: isomor's own names, for hints.
+        keep: what was loaded before: the modules that its startup has prepared, such as one that holds a database
+            pool, stay as they are.
 
     Raises:
         LoadError: with every fault of every file.
@@ -84,10 +96,14 @@ def load(
         raise LoadError([f"the api folder {folder} does not exist; {fix}"])
     before = _take_modules(module_name)
     alien = before.get(module_name)
-    if alien is not None and not _is_ours(alien):
+    if (alien is not None and not _is_ours(alien)) or (alien is None and _is_installed(module_name, folder)):
         sys.modules.update(before)
         raise LoadError([f"api.module_name={module_name!r} is the name of another package here; take one such as api"])
     try:
+        if before:
+            _forget_bytecode(folder)
+        if keep is not None:
+            sys.modules.update({name: before[name] for name in keep.startup_modules if name in before})
         registry = _Loader(folder, module_name, ws_pattern, dict(namespace)).load()
     except BaseException:
         _take_modules(module_name)
@@ -108,6 +124,25 @@ def _is_ours(module: ModuleType) -> bool:
     return hasattr(module, _MARK)
 
 
+def _is_installed(name: str, folder: Path) -> bool:
+    """Whether a package of Python's own, or an installed one, would be hidden under this name."""
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        return False
+    if spec is None or spec.origin is None or _inside(spec.origin, folder):
+        return False
+    places = [Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    return spec.origin in ("built-in", "frozen") or any(_inside(spec.origin, place) for place in places)
+
+
+def _forget_bytecode(folder: Path) -> None:
+    """Python tells bytecode from its source by the second and the size, which an edit may leave as they are."""
+    for source in folder.rglob("*.py"):
+        with contextlib.suppress(OSError, NotImplementedError):
+            Path(importlib.util.cache_from_source(str(source))).unlink()
+
+
 class _Loader:
     def __init__(
         self, folder: Path, package: str, ws_pattern: re.Pattern[str] | None, namespace: dict[str, Any]
@@ -123,39 +158,62 @@ class _Loader:
         functions: dict[str, Function] = {}
         hooks = Hooks()
         importlib.invalidate_caches()
+        startup_modules: frozenset[str] = frozenset()
         if self._import_package():
+            hooks = self._load_hooks()  # first, so that what it imports can be told from what functions import
+            later, self.faults = self.faults, []
+            if hooks != Hooks():
+                startup_modules = frozenset(self._modules())
             names = sorted(path.stem for path in self.folder.glob("*.py") if not path.stem.startswith("_"))
-            for name in names:
-                if name == STARTUP:
-                    continue
-                function = self._load_function(name)
+            found = {name: self._import(name) for name in names if name != STARTUP}
+            for module in self._modules().values():
+                supply_type_checking_names(module)
+            for name, imported in found.items():
+                function = self._read(name, imported) if imported is not None else None
                 if function is not None:
                     functions[function.path] = function
-            hooks = self._load_hooks()
+            self.faults.sort(key=lambda fault: fault.partition(":")[0])
+            self.faults += later
         if not functions and not self.faults:
             fix = "add one, such as hello.py with `def hello() -> str`"
             self.notes.append(f"{self.folder} holds no function yet; {fix}")
         if self.faults:
             raise LoadError(self.faults)
-        modules = {name: module for name, module in sys.modules.items() if name.split(".")[0] == self.package}
-        return Registry(functions, hooks, tuple(self.notes), modules)
+        self._note_partial_matches(functions)
+        return Registry(functions, hooks, tuple(self.notes), self._modules(), startup_modules)
+
+    def _modules(self) -> dict[str, ModuleType]:
+        return {name: module for name, module in sys.modules.items() if name.split(".")[0] == self.package}
+
+    def _note_partial_matches(self, functions: dict[str, Function]) -> None:
+        # isomor 3 looks for the pattern anywhere in a name.
+        pattern = self.ws_pattern
+        names = [function.name for function in functions.values()]
+        if pattern is not None and not any(map(pattern.fullmatch, names)) and any(map(pattern.search, names)):
+            like = next(name for name in names if pattern.search(name))
+            self.notes.append(
+                f"ws.pattern {pattern.pattern!r} matches only a part of {like}: it has to match whole names"
+            )
 
     def _import_package(self) -> bool:
         """Register the folder as a package, with or without `__init__.py`, and without touching `sys.path`."""
+        if self.package in sys.modules:
+            return True  # kept
         init = self.folder / "__init__.py"
         locations = [str(self.folder)]
         spec: importlib.machinery.ModuleSpec | None
         if init.exists():
             spec = importlib.util.spec_from_file_location(self.package, init, submodule_search_locations=locations)
         else:
-            spec = importlib.machinery.ModuleSpec(self.package, None, is_package=True)
+            # Python's own loader for packages without __init__.py, so that importlib.resources works with it too.
+            loader = importlib.machinery.NamespaceLoader(self.package, locations, lambda *_: None)
+            spec = importlib.machinery.ModuleSpec(self.package, loader, is_package=True)
             spec.submodule_search_locations = locations
         assert spec is not None
         module = importlib.util.module_from_spec(spec)
         setattr(module, _MARK, True)
         sys.modules[self.package] = module
-        if spec.loader is None:
-            return True
+        assert spec.loader is not None
         try:
             spec.loader.exec_module(module)
         except BaseException as error:
@@ -168,7 +226,7 @@ class _Loader:
             raise error
         self.faults.append(f"{file}: it cannot be imported: {where(error, self.folder)}")
 
-    def _load_function(self, name: str) -> Function | None:
+    def _import(self, name: str) -> ModuleType | None:
         file = f"{name}.py"
         if not name.isidentifier() or keyword.iskeyword(name):
             self.faults.append(
@@ -176,10 +234,13 @@ class _Loader:
             )
             return None
         try:
-            module = importlib.import_module(f"{self.package}.{name}")
+            return importlib.import_module(f"{self.package}.{name}")
         except BaseException as error:
             self._import_failed(file, error)
             return None
+
+    def _read(self, name: str, module: ModuleType) -> Function | None:
+        file = f"{name}.py"
         target = getattr(module, name, None)
         if target is None:
             near = [other for other, value in vars(module).items() if _is_own_function(value, module)]

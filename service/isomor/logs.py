@@ -6,7 +6,7 @@ import json
 import logging
 import sys
 import time
-from typing import Final
+from typing import Any, Final
 
 _LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
@@ -24,6 +24,10 @@ class TextFormatter(logging.Formatter):
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(message)s", "%Y-%m-%d %H:%M:%S")
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802
+        # Indented, so that no text of an exception looks like a line of the log's own.
+        return "\n".join(f"    {_one_line(line)}" for line in super().formatException(ei).splitlines())
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
         record.message = _one_line(record.message)

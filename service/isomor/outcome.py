@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Generator
+from functools import partial
 from typing import Any
 
 from .errors import ConnectionClosed
@@ -73,13 +75,7 @@ class Started(Outcome):
         self._what = what
         self._future = future
         self._seen = False
-        future.add_done_callback(self._log_unless_seen)  # type: ignore[arg-type]
-
-    def _log_unless_seen(self, future: asyncio.Future[None]) -> None:
-        # Also marks the exception as retrieved, so that asyncio does not complain in its own words.
-        if not future.cancelled() and (error := future.exception()) is not None and not self._seen:
-            level = logging.INFO if isinstance(error, ConnectionClosed) else logging.WARNING
-            logger.log(level, "%s failed, and nobody awaited it: %s", self._what, error)
+        future.add_done_callback(_retrieve)  # type: ignore[arg-type]
 
     def __await__(self) -> Generator[Any, None, None]:
         self._seen = True
@@ -97,6 +93,25 @@ class Started(Outcome):
             raise RuntimeError(f"{self._what}: wait() would block the event loop; await it instead")
         else:
             self._future.result()
+
+    def __del__(self) -> None:
+        if not getattr(self, "_seen", True):
+            # Nobody can ask any more. Where it is not done yet, it is logged once it is.
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                self._future.add_done_callback(partial(_log_failure, self._what))
+
+
+def _retrieve(future: asyncio.Future[None]) -> None:
+    # Marks the exception as seen, so that asyncio does not complain in its own words.
+    if not future.cancelled():
+        future.exception()
+
+
+def _log_failure(what: str, future: asyncio.Future[None]) -> None:
+    error = None if future.cancelled() else future.exception()
+    if error is not None:
+        level = logging.INFO if isinstance(error, ConnectionClosed) else logging.WARNING
+        logger.log(level, "%s failed, and nobody awaited it: %s", what, error)
 
 
 DONE = Outcome()

@@ -87,6 +87,10 @@ class Bus(ABC):
             BusUnavailable: if that could not be had in time. The channel is then not subscribed.
         """
 
+    def subscribe_now(self, channel: str) -> bool:
+        """Subscribe without waiting, where the bus can do that; false where `subscribe` has to be awaited."""
+        return False
+
     @abstractmethod
     async def unsubscribe(self, channel: str) -> None:
         """Stop receiving `channel`, from this call on. Never raises; unknown channels are ignored."""
@@ -160,6 +164,12 @@ class LocalBus(Bus):
         if self._receiver is None:
             raise BusUnavailable("The bus is not running")
         self._channels.add(channel)
+
+    def subscribe_now(self, channel: str) -> bool:
+        """Receive `channel` from now on; false where the bus is not running."""
+        if self._receiver is not None:
+            self._channels.add(channel)
+        return self._receiver is not None
 
     async def unsubscribe(self, channel: str) -> None:
         """Stop receiving `channel`."""

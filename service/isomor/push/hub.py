@@ -132,7 +132,7 @@ class Hub:
         self._base_subscribed = True
 
     def _spawn(self, coroutine: Any) -> asyncio.Task[None]:
-        task: asyncio.Task[None] = self._loop.create_task(coroutine)
+        task: asyncio.Task[None] = self._loop.create_task(coroutine, name="isomor hub")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
@@ -167,6 +167,9 @@ class Hub:
             entry = self._topics[topic] = _Topic()
         entry.members[member] = None
         if entry.subscribed:
+            return DONE
+        if not entry.lock.locked() and self._bus.subscribe_now(_TOPIC + topic):
+            entry.subscribed = True
             return DONE
         return Started(f"join({topic!r})", self._spawn(self._settle(topic, entry, member)))
 

@@ -26,7 +26,7 @@ async def within(seconds: float, coroutine: Coroutine[Any, Any, T]) -> T:
     Raises:
         TimeoutError: if it did not; it has been cancelled.
     """
-    task = asyncio.ensure_future(coroutine)
+    task = asyncio.create_task(coroutine, name="isomor bus step")
     try:
         for _ in range(SLICES):
             await asyncio.wait((task,), timeout=seconds / SLICES)
@@ -61,7 +61,7 @@ async def end(*tasks: asyncio.Task[Any]) -> None:
 
 async def first_end(*coroutines: Coroutine[Any, Any, None]) -> None:
     """Run them side by side until one ends; raise what it raised. None of them is left running."""
-    tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
+    tasks = [asyncio.create_task(coroutine, name="isomor bus part") for coroutine in coroutines]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in tasks:

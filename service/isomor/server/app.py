@@ -12,11 +12,13 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import Final
 
 import uvloop
 from sanic import Sanic
+from sanic.application.constants import ServerStage
 from sanic.application.state import ApplicationServerInfo
 from sanic.http.constants import HTTP
 from sanic.server.async_server import AsyncioServer
@@ -29,7 +31,7 @@ from ..push.bus import Bus, LocalBus
 from ..push.hub import Hub, set_current
 from . import http, pages
 from .protocol import bound_to
-from .reload import watch
+from .reload import Load, watch
 from .request import request_class
 from .sockets import BACKLOG, tls_context
 from .worker import App, Worker
@@ -50,7 +52,7 @@ def serve(
     on_ready: Callable[[], None],
     *,
     lifeline: int | None = None,
-    reload: Callable[[], Registry] | None = None,
+    reload: Load | None = None,
 ) -> bool:
     """Serve until SIGTERM or SIGINT, then drain. Returns when all is let go.
 
@@ -100,7 +102,21 @@ def _what_is_left(loop: asyncio.AbstractEventLoop) -> bool:
         return bool(pending)
 
     stuck = loop.run_until_complete(wind_up())
-    return stuck or any(thread.name.startswith("isomor_") for thread in threading.enumerate())
+    threads = [thread for thread in threading.enumerate() if thread.name.startswith("isomor_")]
+    until = time.monotonic() + 1
+    for thread in threads:
+        thread.join(max(until - time.monotonic(), 0))  # one that idles takes a moment to end
+    return stuck or any(thread.is_alive() for thread in threads)
+
+
+async def _end_user_tasks() -> None:
+    """Cancel the background tasks of user code, while what they use is still there, and wait a moment."""
+    tasks = [task for task in asyncio.all_tasks() if not task.get_name().startswith("isomor ")]
+    tasks = [task for task in tasks if task is not asyncio.current_task()]
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, timeout=1)
 
 
 async def _serve(
@@ -109,7 +125,7 @@ async def _serve(
     sock: socket.socket,
     on_ready: Callable[[], None],
     lifeline: int | None,
-    reload: Callable[[], Registry] | None,
+    reload: Load | None,
 ) -> bool:
     stop = asyncio.Event()
     restart = asyncio.Event()
@@ -193,8 +209,6 @@ class Server:
                 asyncio_server_kwargs={"start_serving": False},
             )
             assert self._server is not None
-            # Sanic notes this only where it runs its own processes; without, it sends an empty alt-svc header.
-            app.state.server_info.append(ApplicationServerInfo(settings={"version": HTTP.VERSION_1, "port": 0}))
             await self._server.startup()
             await self._server.before_start()
             await self._server.start_serving()  # accepts from here on: who came before has waited
@@ -214,6 +228,10 @@ class Server:
             error_handler=http.Errors(lambda: self.worker, static),
             request_class=request_class(lambda: self.worker),
         )
+        # Sanic notes this only where it runs its own processes. Without, it sends an empty alt-svc header, and what
+        # `app.add_task` is given in startup would only begin after it.
+        info = ApplicationServerInfo(settings={"version": HTTP.VERSION_1, "port": 0}, stage=ServerStage.SERVING)
+        app.state.server_info.append(info)
         app.config.REQUEST_MAX_SIZE = config.max_message_size
         app.config.RESPONSE_TIMEOUT = max(60, math.ceil(config.call_timeout) + 5) if config.call_timeout else _YEAR
         app.config.ACCESS_LOG = False
@@ -250,6 +268,7 @@ class Server:
         await closing
         await self._let_requests_end(server)
         await server.before_stop()
+        await _end_user_tasks()
         set_current(None)
         worker.idle.stop()
         worker.pings.stop()

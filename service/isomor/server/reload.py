@@ -10,33 +10,49 @@ from pathlib import Path
 from watchfiles import PythonFilter, awatch
 
 from ..errors import LoadError
-from ..loader import STARTUP, Registry
+from ..loader import Registry
 from .worker import Worker
 
 logger = logging.getLogger("isomor")
 
+# Loads the folder anew; with a registry, what its startup has prepared stays.
+Load = Callable[[Registry | None], Registry]
 
-async def watch(folder: Path, worker: Worker, load: Callable[[], Registry], restart: Callable[[], None]) -> None:
+
+async def watch(folder: Path, worker: Worker, load: Load, restart: Callable[[], None]) -> None:
     """Swap in what changed, once all of it loads; keep the last good version while it does not. Runs for ever.
 
     Args:
         folder: the api folder.
         worker: whose functions are replaced.
         load: loads the folder anew.
-        restart: called where startup has changed, which is run once in a process's life.
+        restart: called where startup, or what it has imported, has changed: startup is run once in a process's life.
     """
     root = Path(os.path.realpath(folder))  # noqa: ASYNC240 - once, before anything is served
     async for changes in awatch(root, watch_filter=PythonFilter()):
         paths = [Path(path) for _, path in changes]
-        names = sorted({str(path.relative_to(root)) for path in paths if path.is_relative_to(root)})
-        if any(name == f"{STARTUP}.py" or name.startswith(f"{STARTUP}/") for name in names):
-            logger.info("%s changed: restarting", ", ".join(names))
+        names = ", ".join(sorted(str(path.relative_to(root)) for path in paths if path.is_relative_to(root)))
+        anew = _needs_restart(paths, worker.calls.registry, root)
+        try:
+            registry = load(None if anew else worker.calls.registry)
+        except LoadError as error:
+            logger.error("%s changed, and the last good version is kept:", names)
+            for fault in error.faults:
+                logger.error("  %s", fault)
+            continue
+        if anew:
+            logger.info("%s changed: restarting", names)
             restart()
             return
-        try:
-            registry = load()
-        except LoadError as error:
-            logger.error("%s changed, and the last good version is kept:\n%s", ", ".join(names), error)
-            continue
         worker.calls.registry = registry
-        logger.info("%s changed: %d functions are served", ", ".join(names), len(registry.functions))
+        logger.info("%s changed: %d functions are served", names, len(registry.functions))
+
+
+def _needs_restart(paths: list[Path], registry: Registry, root: Path) -> bool:
+    prepared = {
+        os.path.realpath(file)
+        for name in registry.startup_modules
+        if (file := getattr(registry.modules.get(name), "__file__", None))
+    }
+    startup = {str(root / "startup.py"), str(root / "startup" / "__init__.py")}
+    return any(os.path.realpath(path) in prepared | startup for path in paths)
