@@ -17,14 +17,11 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import pytest
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 DEADLINE = 30.0
-
-needs_redis = pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not installed")
 
 
 def wait_for(condition: Callable[[], Any], what: str) -> Any:
@@ -80,6 +77,7 @@ class RedisServer:
 
     def start(self) -> RedisServer:
         """Start it and wait until it answers. Another port is tried where somebody else was quicker."""
+        assert shutil.which("redis-server"), "redis-server is needed: `make test-setup` installs it, or says how"
         keep = self.port
         for _ in range(5):
             self.port = keep or free_port()

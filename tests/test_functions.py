@@ -592,23 +592,24 @@ def test_the_context_in_every_form(hint, requires, served):
             assert run(function, [1, "x"], ctx) == (1, expected, "x")
 
 
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="`type X = …` came with Python 3.12")
-def test_a_type_statement():
-    scope: dict[str, Any] = {"WsContext": WsContext, "Context": Context}
-    exec("type Ws = WsContext\ntype Maybe = Ws | None\ntype Number = int\ntype Numbers = list[Number]", scope)
+if sys.version_info >= (3, 12):  # which brought `type X = …`
 
-    def f(ctx):
-        return ctx
+    def test_a_type_statement():
+        scope: dict[str, Any] = {"WsContext": WsContext, "Context": Context}
+        exec("type Ws = WsContext\ntype Maybe = Ws | None\ntype Number = int\ntype Numbers = list[Number]", scope)
 
-    def g(ctx, a):
-        return a
+        def f(ctx):
+            return ctx
 
-    f.__annotations__ = {"ctx": scope["Ws"]}
-    g.__annotations__ = {"ctx": scope["Maybe"], "a": scope["Numbers"]}
-    assert made(f).requires == "ws"
-    assert made(g).requires is None
-    assert run(made(g), [[1]], ws()) == [1]
-    assert invalid(made(g), [["a"]])[0]["path"] == "[0]"
+        def g(ctx, a):
+            return a
+
+        f.__annotations__ = {"ctx": scope["Ws"]}
+        g.__annotations__ = {"ctx": scope["Maybe"], "a": scope["Numbers"]}
+        assert made(f).requires == "ws"
+        assert made(g).requires is None
+        assert run(made(g), [[1]], ws()) == [1]
+        assert invalid(made(g), [["a"]])[0]["path"] == "[0]"
 
 
 def test_where_the_context_stands():

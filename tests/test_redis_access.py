@@ -8,14 +8,12 @@ from pathlib import Path
 
 import pytest
 from redis_deployment import Deployment, Traffic, account, run
-from redis_servers import Servers, free_port, needs_redis, redis_servers, until, wait_for
+from redis_servers import Servers, free_port, redis_servers, until, wait_for
 from test_bus import Recorder
 
 from isomor.errors import BusUnavailable, ConfigError
 from isomor.push.envelope import pack
 from isomor.push.redis_bus import RedisBus
-
-pytestmark = needs_redis
 
 
 @pytest.fixture

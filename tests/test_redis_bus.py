@@ -10,11 +10,9 @@ from pathlib import Path
 
 import pytest
 from redis_deployment import Deployment, Traffic, account, run
-from redis_servers import Network, Servers, free_port, needs_redis, redis_servers, until
+from redis_servers import Network, Servers, free_port, redis_servers, until
 
 from isomor.errors import BusUnavailable
-
-pytestmark = needs_redis
 
 
 @pytest.fixture

@@ -10,11 +10,9 @@ from pathlib import Path
 
 import pytest
 from redis_deployment import Deployment, Traffic, account, run
-from redis_servers import Network, Servers, needs_redis, redis_servers, until
+from redis_servers import Network, Servers, redis_servers, until
 
 from isomor.push.redis_bus import RedisBus
-
-pytestmark = needs_redis
 
 
 @pytest.fixture

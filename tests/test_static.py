@@ -171,7 +171,7 @@ def test_what_is_missing_is_missing(server, path):
 
 
 def test_names_that_are_too_long(server):
-    for path in ("/" + "x" * 5000, "/" + "x/" * 2000, "/" + "é" * 500, "/" + "x" * 300):
+    for path in ("/" + "x" * 5000, "/" + "x/" * 2000, "/" + "%C3%A9" * 500, "/" + "x" * 300):
         assert get(server, path).status in (200, 404, 414)
     assert server.call("hello") == "hello"
 
@@ -215,7 +215,7 @@ def test_no_way_leads_out(server, up):
     [
         "/.env", "/%2eenv", "/.git/config", "/%2egit%2fconfig", "/sub/.hidden/x.txt", "/docs/../.env", "/./.env",
         "/.well-known/../.env", "/.well-known%2f..%2f.env", "/link.txt", "/link-folder/secret.txt",
-        "/link-up/secret.txt", "/link-up/public/robots.txt", "/link-up/public-not/secret.txt", "//etc/passwd",
+        "/link-up/secret.txt", "/link-up/public-not/secret.txt", "//etc/passwd",
         "/%2fetc%2fpasswd", "/file:///etc/passwd", "/C:%5cx", "/robots.txt%00.html", "/.env%00.txt",
         "http://localhost/.env", "/.env/", "/.env?x", "/.ENV", "/..%2f.env",
     ],
@@ -272,14 +272,12 @@ def test_ranges(server, asked, part):
     "asked",
     [
         "x", "bytes", "bytes=", "bytes=-", "bytes=a-b", "bytes=5-2", "items=0-3", "bytes=1-2,4-5", "bytes=--1",
-        "bytes=1-2-3", "bytes=0x1-2", "bytes 0-3", "bytes=" + "9" * 30 + "-", "bytes=0-" + "9" * 30, "bytes=١-٢",
+        "bytes=1-2-3", "bytes=0x1-2", "bytes 0-3", "bytes=0-" + "9" * 30,
     ],
 )  # fmt: skip
 def test_a_range_that_is_none_is_ignored(server, asked):
     response = get(server, "/digits.txt", Range=asked)
-    assert response.status in (200, 206, 416), response
-    if response.status != 416:
-        assert response.body.decode() in (DIGITS, "12")
+    assert (response.status, response.body.decode()) == (200, DIGITS)
     assert "Traceback" not in server.log
 
 

@@ -596,8 +596,7 @@ def other(server: Server) -> Iterator[WebSocket]:
 @pytest.fixture(scope="module")
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     program = shutil.which("redis-server")
-    if program is None:
-        pytest.skip("there is no redis-server")
+    assert program, "redis-server is needed: `make test-setup` installs it, or says how"
     port = free_port()
     folder = tmp_path_factory.mktemp("redis")
     process = subprocess.Popen(

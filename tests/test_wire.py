@@ -302,7 +302,7 @@ def is_json(data: bytes) -> bool:
     return True
 
 
-@examples(2500)
+@examples(1500)
 @given(name=st.sampled_from(NAMES), value=json_texts)
 def test_any_value_is_a_result_or_the_callers_fault(here, name, value):
     payload, error = here.call(name, f"[{value}]".encode())
@@ -313,21 +313,21 @@ def test_any_value_is_a_result_or_the_callers_fault(here, name, value):
         assert is_json(messages.error_message(1, error))
 
 
-@examples(700)
+@examples(400)
 @given(name=st.sampled_from(NAMES), args=json_texts | argument_lists)
 def test_any_arguments_are_a_result_or_the_callers_fault(here, name, args):
     _, error = here.call(name, args.encode())
     assert error is None or error.code in FINE, f"{error.code}: {error.message}"
 
 
-@examples(700)
+@examples(400)
 @given(name=st.sampled_from(NAMES), value=broken)
 def test_half_of_a_surrogate_pair_is_the_callers_fault(here, name, value):
     _, error = here.call(name, f"[{value}]".encode())
     assert error is None or error.code in FINE, f"{error.code}: {error.message}"
 
 
-@examples(700)
+@examples(400)
 @given(
     name=st.sampled_from(NAMES),
     args=st.text(alphabet='[]{},:"\\ue019.-+ntfrals \n\x00é', max_size=25) | st.text(max_size=10),
@@ -341,7 +341,7 @@ def test_what_is_no_json_is_the_callers_fault(here, name, args):
     assert error is None or error.code in FINE, f"{error.code}: {error.message}"
 
 
-@examples(700)
+@examples(400)
 @given(text=st.text(max_size=40) | json_texts | broken)
 def test_any_message_is_one_or_is_bad(text):
     try:

@@ -109,7 +109,16 @@ class Calls:
         self._tasks: set[asyncio.Task[None]] = set()
         self._all_done = asyncio.Event()
 
-    def start(self, function: Function, raw: msgspec.Raw, ctx: Context, answer: Answer, key: Any = None) -> Call:
+    def start(
+        self,
+        function: Function,
+        raw: msgspec.Raw,
+        ctx: Context,
+        answer: Answer,
+        *,
+        key: Any = None,
+        made_for: str | None = None,
+    ) -> Call:
         """Call `function`; `answer` is called once, perhaps before this returns.
 
         Args:
@@ -118,13 +127,14 @@ class Calls:
             ctx: the context of this call.
             answer: what gets the outcome.
             key: anything by which the caller knows its call.
+            made_for: the hash of the signature that the client was made for, where it says.
         """
         call = Call(self, function, ctx, answer, key)
         self.running.add(call)
         if self.draining:
             call.settle(None, ApiError.of("UNAVAILABLE", "The server is stopping; call again."))
             return call
-        task = start_task(self._loop, self._run(call, raw))
+        task = start_task(self._loop, self._run(call, raw, made_for))
         if not task.done():
             call._task = task
             self._tasks.add(task)
@@ -133,12 +143,12 @@ class Calls:
                 call._timer = self._loop.call_later(self.timeout, call._time_out)
         return call
 
-    async def _run(self, call: Call, raw: msgspec.Raw) -> None:
+    async def _run(self, call: Call, raw: msgspec.Raw, made_for: str | None) -> None:
         try:
             before_call = self.registry.hooks.before_call
             if before_call is not None and inspect.isawaitable(waiting := before_call(call.ctx)):
                 await waiting
-            args = call.function.decode(raw)
+            args = call.function.decode(raw, made_for)
             result = await call.function.run(args, call.ctx, self._executor)
             payload = encode(result)
         except GeneratorExit:

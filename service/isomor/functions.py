@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
+import hashlib
 import inspect
+import json
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -140,15 +143,35 @@ class Function:
 
     # ---- A call ------------------------------------------------------------------------------------------------------
 
-    def decode(self, raw: msgspec.Raw) -> list[Any]:
+    @functools.cached_property
+    def hash(self) -> str:
+        """A digest of the signature, which generated clients send with each call: equal as long as calls still fit."""
+        hints_of = [param.hint for param in (*self.params, *([self.rest] if self.rest else []))]
+        schemas, parts = msgspec.json.schema_components([*hints_of, self.returns], schema_hook=hints.schema_of_custom)
+        required = [param.required for param in self.params]
+        text = json.dumps([schemas, parts, required, self.rest is not None, self.cached is not None], sort_keys=True)
+        return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+
+    def decode(self, raw: msgspec.Raw, made_for: str | None = None) -> list[Any]:
         """The arguments of a call, typed.
 
         Args:
             raw: a JSON array.
+            made_for: the hash of the signature that the client was made for, where it says.
 
         Raises:
-            ApiError: INVALID_ARGS with every fault in `details`, or BAD_MESSAGE where the nesting is too deep.
+            ApiError: INVALID_ARGS with every fault in `details`, OUTDATED_CLIENT where they do not fit and the client
+                was made for another signature, or BAD_MESSAGE where the nesting is too deep.
         """
+        try:
+            return self._decode(raw)
+        except ApiError as error:
+            if error.code == "INVALID_ARGS" and made_for and made_for != self.hash:
+                message = f"{self.name} has changed since this page was made; load it again."
+                raise ApiError.of("OUTDATED_CLIENT", message, error.details) from None
+            raise
+
+    def _decode(self, raw: msgspec.Raw) -> list[Any]:
         try:
             if self.rest is None:
                 args = list(msgspec.structs.astuple(self._decoder.decode(raw)))

@@ -104,6 +104,14 @@ def decode_custom(cls: Any, value: Any) -> Any:
     raise TypeError(f"{cls!r} cannot be decoded")
 
 
+def schema_of_custom(cls: Any) -> dict[str, Any]:
+    """Msgspec's hook for the JSON schema of what it does not know."""
+    if is_pydantic(cls):
+        schema: dict[str, Any] = cls.model_json_schema()
+        return schema
+    return {}
+
+
 def wire_type(hint: Any) -> Any:
     """The type to decode: no hint, `Any` and `object` all mean any JSON value."""
     return Any if hint is inspect.Parameter.empty or hint is object else hint

@@ -36,12 +36,14 @@ class ClientMessage(msgspec.Struct, gc=False):
     url_path: str = msgspec.field(name="urlPath", default="")
     args: msgspec.Raw = NO_ARGS
     cookie: str | None = None
+    hash: str | None = None  # of the signature that the client was made for
 
 
 class HttpCall(msgspec.Struct, gc=False):
     """The body of `POST /isomor/<module>/<name>`."""
 
     args: msgspec.Raw = NO_ARGS
+    hash: str | None = None
 
 
 _client_message = msgspec.json.Decoder(ClientMessage)
@@ -82,17 +84,17 @@ def decode_client_message(text: str) -> ClientMessage:
         raise _bad_message(error) from None
 
 
-def decode_http_call(body: bytes) -> msgspec.Raw:
-    """The raw `args` of an HTTP call's body; an empty body means none.
+def decode_http_call(body: bytes) -> HttpCall:
+    """An HTTP call's body; an empty one has no arguments.
 
     Raises:
         ApiError: BAD_MESSAGE, as above.
     """
     if not body:
-        return NO_ARGS
+        return HttpCall()
     try:
         check_depth(body.decode())
-        return _http_call.decode(body).args
+        return _http_call.decode(body)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise _bad_message(error) from None
 

@@ -298,7 +298,7 @@ class WsConnection(WSListener):
             self._send_error(call_id, error)
             return
         ctx = WsContext(function.name, self.peer, call_id, message.cookie)
-        call = calls.start(function, message.args, ctx, self._answer, call_id)
+        call = calls.start(function, message.args, ctx, self._answer, key=call_id, made_for=message.hash)
         if not call.settled:
             self._running[call_id] = call
 

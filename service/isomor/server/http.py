@@ -79,8 +79,8 @@ class _Handler:
             response.headers["allow"] = allowed
             return response
         self.worker.calls.registry.find(request.path, "http")
-        raw = self._post_args() if request.method == "POST" else self._query_args(function)
-        return await self._call(function, raw)
+        sent = self._body() if request.method == "POST" else self._query(function)
+        return await self._call(function, sent)
 
     def _may_get(self, function: Function) -> bool:
         return function.cached is not None or self.worker.config.security.get_calls == "all"
@@ -94,7 +94,7 @@ class _Handler:
             self.cors["access-control-max-age"] = "600"
         return HTTPResponse(status=204, headers=headers)
 
-    def _post_args(self) -> Any:
+    def _body(self) -> messages.HttpCall:
         request = self.request
         if request.body:
             kind, _, parameters = request.headers.get("content-type", "").partition(";")
@@ -103,16 +103,16 @@ class _Handler:
                 raise ApiError.of("UNSUPPORTED_MEDIA_TYPE", f"Send the arguments as {_JSON}.")
         return messages.decode_http_call(request.body)
 
-    def _query_args(self, function: Function) -> Any:
+    def _query(self, function: Function) -> messages.HttpCall:
         args = self.request.args.get("args")
         if args is None:
-            return messages.NO_ARGS
+            return messages.HttpCall()
         if function.cached is None:
             message = f"{function.name} is not marked @cached: POST the arguments, and GET only without any."
             raise ApiError.of("METHOD_NOT_ALLOWED", message)
-        return messages.decode_query_args(args)
+        return messages.HttpCall(messages.decode_query_args(args), self.request.args.get("hash"))
 
-    async def _call(self, function: Function, raw: Any) -> HTTPResponse:
+    async def _call(self, function: Function, sent: messages.HttpCall) -> HTTPResponse:
         request = self.request
         secure = request.scheme in ("https", "wss")
         ctx = HttpContext(function.name, request, HttpResponse(secure_request=secure))
@@ -126,7 +126,7 @@ class _Handler:
             else:
                 outcome.set_exception(error or ApiError.of("INTERNAL", ""))
 
-        call = self.worker.calls.start(function, raw, ctx, settled)
+        call = self.worker.calls.start(function, sent.args, ctx, settled, made_for=sent.hash)
         try:
             payload = await outcome
         except ApiError as error:

@@ -1,0 +1,181 @@
+"""TLS that ends at the server itself, with a certificate made by openssl."""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+import subprocess
+from pathlib import Path
+
+import pytest
+from harness import TEXT, ServerExited, Server
+
+API = {
+    "add.py": "async def add(a: int, b: int) -> int:\n    return a + b\n",
+    "echo.py": "async def echo(value=None):\n    return value\n",
+    "hold.py": """
+import asyncio
+from pathlib import Path
+
+async def hold(file: str) -> str:
+    Path(file + ".begun").touch()
+    while not Path(file).exists():
+        await asyncio.sleep(0.01)
+    return "held"
+""",
+    "who.py": """
+from typing import Any
+from isomor import Context
+
+async def who(ctx: Context) -> dict[str, Any]:
+    return {"scheme": ctx.req.scheme, "ip": ctx.req.ip}
+""",
+    "cookie.py": """
+from isomor import HttpContext
+
+async def cookie(ctx: HttpContext) -> None:
+    ctx.res.set_cookie("a", "1")
+    ctx.res.set_cookie("b", "2", secure=False)
+""",
+    "push_big.py": """
+from isomor import WsContext
+
+async def push_big(ctx: WsContext, count: int, size: int) -> int:
+    for _ in range(count):
+        await ctx.push("x" * size)
+    return count
+""",
+}
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The files of a certificate for 127.0.0.1, and of its key."""
+    folder = tmp_path_factory.mktemp("tls")
+    cert, key = folder / "cert.pem", folder / "key.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+         "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost",
+         "-keyout", str(key), "-out", str(cert)],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return cert, key
+
+
+def settings(certificate: tuple[Path, Path]) -> dict[str, str]:
+    cert, key = certificate
+    return {"ISOMOR_WS": ".*", "ISOMOR_SERVER_TLS_CERT": str(cert), "ISOMOR_SERVER_TLS_KEY": str(key)}
+
+
+@pytest.fixture(scope="module")
+def server(serve_module, certificate) -> Server:
+    return serve_module(API, env=settings(certificate), trust=certificate[0])
+
+
+def test_http(server):
+    assert server.url.startswith("https://")
+    assert server.call("add", 1, 2) == 3
+    assert server.get("echo").json() == {"result": None}
+    assert server.call("who") == {"scheme": "https", "ip": "127.0.0.1"}
+    a, b = server.post("cookie").headers.get_list("set-cookie")
+    assert "Secure" in a
+    assert "Secure" not in b
+
+
+@pytest.mark.parametrize("path", ["/", "/isomor/ws"])
+def test_websocket(server, path):
+    with server.ws(path) as ws:
+        assert ws.call("add", 1, 2) == 3
+        assert ws.call("who")["scheme"] in ("https", "wss")
+        assert ws.call("who")["ip"] == "127.0.0.1"
+
+
+@pytest.mark.parametrize("size", [100, 16_384, 65_536, 1_000_000])
+def test_messages_of_any_size_both_ways(server, size):
+    text = "é" + "x" * size
+    assert server.call("echo", text) == text
+    with server.ws() as ws:
+        for _ in range(3):  # after a large one, the connection begins anew within
+            assert ws.call("echo", text) == text
+            assert ws.call("add", 1, 2) == 3
+        assert ws.call("push_big", 20, size // 2) == 20
+        assert [len(ws.push()) for _ in range(20)] == [size // 2] * 20
+
+
+def test_a_message_in_many_frames(server):
+    body = json.dumps({"action": "API", "id": 1, "urlPath": "/isomor/api/echo", "args": ["x" * 500_000]}).encode()
+    with server.raw_ws() as ws:
+        parts = [body[at : at + 30_000] for at in range(0, len(body), 30_000)]
+        for index, part in enumerate(parts):
+            ws.send(TEXT if index == 0 else 0, part, fin=index == len(parts) - 1)
+        assert len(ws.receive_json()["payload"]) == 500_000
+
+
+def test_many_calls_on_one_socket(server):
+    with server.ws() as ws:
+        ids = [ws.send_call("echo", number) for number in range(1000)]
+        assert [ws.result(call_id) for call_id in ids] == list(range(1000))
+
+
+def test_a_connection_is_kept_alive_and_then_upgraded(server):
+    with server.raw() as connection:
+        for number in range(3):
+            body = json.dumps({"args": [number, 1]}).encode()
+            connection.request("POST", "/isomor/api/add", body, {"Content-Type": "application/json"})
+            assert connection.response().json() == {"result": number + 1}
+        headers = {
+            "Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+            "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+        }  # fmt: skip
+        connection.request("GET", "/isomor/ws", headers=headers)
+        assert connection.response("GET").status == 101
+
+
+def test_who_does_not_speak_tls_harms_nobody(server):
+    for said in (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\x16\x03\x01", b"\0" * 1000, b""):
+        with socket.create_connection((server.host, server.port), timeout=30) as plain:
+            plain.sendall(said)
+            plain.shutdown(socket.SHUT_WR)
+            answer = b""
+            try:
+                while data := plain.recv(65536):
+                    answer += data
+            except ConnectionResetError:
+                pass
+            assert b"HTTP/1.1 200" not in answer
+    assert server.call("add", 1, 2) == 3
+
+
+def test_old_versions_are_refused(server, certificate):
+    context = ssl.create_default_context(cafile=certificate[0])
+    with socket.create_connection((server.host, server.port), timeout=30) as plain:
+        with context.wrap_socket(plain, server_hostname=server.host) as secure:
+            assert secure.version() in ("TLSv1.2", "TLSv1.3")
+
+
+def test_sigterm(serve, certificate, tmp_path):
+    server = serve(API, env=settings(certificate), trust=certificate[0])
+    gate = tmp_path / "gate"
+    with server.ws() as busy, server.ws() as idle:
+        call_id = busy.send_call("hold", str(gate))
+        server.wait_for_log("serves")
+        while not Path(f"{gate}.begun").exists():
+            busy.ping()
+        server.signal()
+        assert idle.wait_closed() == 1012
+        gate.touch()
+        assert busy.result(call_id) == "held"
+        assert busy.wait_closed() == 1012
+    assert server.wait() == 0
+
+
+@pytest.mark.parametrize("what", ["ISOMOR_SERVER_TLS_CERT", "ISOMOR_SERVER_TLS_KEY"])
+def test_a_certificate_that_cannot_be_used_is_said_at_the_start(serve, certificate, tmp_path, what):
+    bad = tmp_path / "bad.pem"
+    bad.write_text("-----BEGIN NOTHING-----\n")
+    with pytest.raises(ServerExited) as caught:
+        serve(API, env=settings(certificate) | {what: str(bad)}, trust=certificate[0])
+    assert caught.value.code == 1
+    assert "server.tls_cert" in caught.value.log
+    assert "Traceback" not in caught.value.log
