@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 from pathlib import Path
 
@@ -96,13 +95,6 @@ def server(serve_module) -> Server:
     return serve_module(API, env=env)
 
 
-def slow(server: Server) -> RawWebSocket:
-    """A client that reads only when it is told to, with little room in its kernel."""
-    ws = server.raw_ws()
-    ws.connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    return ws
-
-
 def send_call(ws: RawWebSocket, name: str, *args: object, call_id: int = 1) -> None:
     ws.send_json({"action": "API", "id": call_id, "urlPath": f"/isomor/api/{name}", "args": args})
 
@@ -119,7 +111,7 @@ def read_pushes(ws: RawWebSocket, count: int) -> list[int]:
 
 def test_a_reader_that_stops_is_given_up_and_nobody_else_notices(server):
     size = 100_000
-    with slow(server) as stopped, server.ws() as reader, server.ws() as caller:
+    with server.raw_ws() as stopped, server.ws() as reader, server.ws() as caller:
         send_call(stopped, "join", "news")
         assert stopped.receive_json()["action"] == "API_RES"
         reader.call("join", "news")
@@ -145,7 +137,7 @@ def test_a_reader_that_stops_is_given_up_and_nobody_else_notices(server):
 
 
 def test_a_caller_that_reads_no_answers_is_given_up(server):
-    with slow(server) as stopped:
+    with server.raw_ws() as stopped:
         before = server.log.count("reads too slowly")
         # Each answer in a turn of its own.
         for call_id in range(200):
@@ -160,7 +152,7 @@ def test_a_caller_that_reads_no_answers_is_given_up(server):
 
 def test_a_reader_that_stops_for_good_is_let_go(server):
     """It does not even read the goodbye."""
-    stopped = slow(server)
+    stopped = server.raw_ws()
     send_call(stopped, "join", "gone")
     stopped.receive_json()
     before = server.log.count("reads too slowly")
@@ -177,8 +169,8 @@ def test_a_reader_that_stops_for_good_is_let_go(server):
 
 @pytest.mark.parametrize("count", [1, 100, 3000])
 def test_a_burst_within_one_turn_is_delivered(server, count):
-    size = 3_000_000 // count  # far more than may wait
-    with slow(server) as ws, server.ws() as other:
+    size = 12_000_000 // count  # far more than may wait, and than the kernel takes
+    with server.raw_ws() as ws, server.ws() as other:
         for call_id in (1, 2):
             send_call(ws, "burst", count, size, call_id=call_id)
             assert other.call("add", 1, 2) == 3
@@ -197,17 +189,17 @@ def test_a_burst_to_a_topic_within_one_turn_is_delivered(server):
 
 
 def test_one_answer_that_is_larger_than_the_outbox_is_delivered(server):
-    with slow(server) as ws, server.ws() as other:
+    with server.raw_ws() as ws, server.ws() as other:
         for call_id in range(3):
-            send_call(ws, "big", 5_000_000, call_id=call_id)
+            send_call(ws, "big", 12_000_000, call_id=call_id)
             assert other.call("add", 1, 2) == 3
-            assert len(ws.receive_json()["payload"]) == 5_000_000
+            assert len(ws.receive_json()["payload"]) == 12_000_000
 
 
 @pytest.mark.parametrize("name", ["flood", "flood_thread"])
 def test_a_push_that_is_awaited_waits_for_its_reader(server, name):
     count, size = 2000, 10_000
-    with slow(server) as ws, server.ws() as other:
+    with server.raw_ws() as ws, server.ws() as other:
         send_call(ws, name, count, size)
         # Stuck, well before the end: twenty calls later it has come no further.
         last = -1
@@ -234,7 +226,7 @@ def test_who_awaits_a_push_lets_others_run(server):
 
 def test_pushes_that_wait_end_with_their_connection(serve):
     server = serve(API, env={"ISOMOR_WS": ".*", "ISOMOR_WS_MAX_OUTBOX_BYTES": str(LIMIT)})
-    ws = slow(server)
+    ws = server.raw_ws()
     send_call(ws, "flood", 5000, 10_000)
     wait_until(lambda: server.call("pushed") > 0)
     ws.connection.reset()

@@ -7,6 +7,7 @@ import os
 import re
 import socket
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -356,23 +357,21 @@ def test_call_where_nobody_answers(run):
 def test_call_of_something_else(run):
     """A server that is none of ours is told as such."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-        pid = os.fork()
-        if pid == 0:
-            try:
-                for _ in range(2):
-                    connection, _ = listener.accept()
+
+        def answer() -> None:
+            for _ in range(2):
+                connection, _ = listener.accept()
+                with connection:
                     connection.recv(65536)
                     connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello")
-                    connection.close()
-            finally:
-                os._exit(0)
-        try:
-            for args in (["call", "hello"], ["health"]):
-                assert run(*args, ISOMOR_PORT=str(port)).returncode == 1
-        finally:
-            os.kill(pid, 9)
-            os.waitpid(pid, 0)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        for args in (["call", "hello"], ["health"]):
+            done = run(*args, ISOMOR_HOST="127.0.0.1", ISOMOR_PORT=str(listener.getsockname()[1]))
+            assert done.returncode == 1
+            assert "does not answer" in done.stderr
+        thread.join()
 
 
 def test_health(shell, server):

@@ -60,9 +60,10 @@ class TestSetCookie:
         res.set_cookie("n", "v", secure=False)
         assert "secure" not in res.cookies[0].lower()
 
-    @pytest.mark.parametrize(
-        "value", ["", "a b", 'a"b', "a;b", "a,b", "é", "a=b", "a\\b", "a\r\nSet-Cookie: x=y", "\0"]
-    )
+    def test_an_empty_value_comes_back(self):
+        cookie(value="")
+
+    @pytest.mark.parametrize("value", ["a b", 'a"b', "a;b", "a,b", "é", "a=b", "a\\b", "a\r\nX: y", "\0"])
     def test_any_value_comes_back(self, value):
         cookie(value=value)
 
@@ -94,7 +95,7 @@ class TestSetCookie:
         res = HttpResponse()
         res.delete_cookie("n", "/a", "example.com")
         (line,) = res.cookies
-        assert line.startswith('n="";') or line.startswith("n=;")
+        assert line.startswith(('n="";', "n=;"))
         assert {"max-age=0", "path=/a", "domain=example.com"} <= {part.lower() for part in line.split("; ")}
 
 

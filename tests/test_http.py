@@ -420,7 +420,7 @@ def test_a_request_line_that_is_none(server, request_line):
     assert "Traceback" not in server.log
 
 
-@pytest.mark.parametrize("target", ["http://[", "//[", "http://[::1", "//a:b", "http://x:99999/", "//["])
+@pytest.mark.parametrize("target", ["http://[", "//[", "http://[::1", "//a:b", "http://x:99999/"])
 @pytest.mark.parametrize("upgrade", [False, True])
 def test_a_url_that_is_none(server, target, upgrade):
     with server.raw() as connection:
@@ -659,7 +659,8 @@ def test_a_status_that_is_none(server, status):
 @pytest.mark.parametrize(
     "headers",
     [
-        {"X-One": "1\r\nX-Evil: 1"}, {"X-One": "1\nX-Evil: 1"}, {"X-One\r\nX-Evil: 1\r\nX": "1"}, {"X-One": "1\r\n\r\nx"},
+        {"X-One": "1\r\nX-Evil: 1"}, {"X-One": "1\nX-Evil: 1"}, {"X-One\r\nX-Evil: 1\r\nX": "1"},
+        {"X-One": "1\r\n\r\nx"},
     ],
 )  # fmt: skip
 def test_a_header_cannot_begin_another(server, headers):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from itertools import count
 
+import httpx
 import pytest
 from harness import CallFailed, Server, wait_until, write_files
 
@@ -198,3 +200,26 @@ def test_without_watch_nothing_changes(serve):
     assert server.call("version") == 1
     server.stop()
     assert "changed" not in server.log
+
+
+def test_a_change_of_what_startup_imports_restarts(serve):
+    """Startup has prepared it, and runs once in a process's life."""
+    server = serve(
+        FIRST
+        | {
+            "_db.py": "url = 'one'\npool = None",
+            "startup.py": "from . import _db\ndef startup(app): _db.pool = f'open {_db.url}'",
+            "use.py": "from . import _db\ndef use(): return _db.pool",
+        },
+        args=["--watch"],
+    )
+    _wait_for_watcher(server)
+    assert server.call("use") == "open one"
+    write_files(server.api, {"_db.py": "url = 'two'\npool = None"})
+
+    def used() -> bool:
+        with contextlib.suppress(httpx.TransportError, CallFailed):  # it restarts
+            return server.call("use") == "open two"
+        return False
+
+    wait_until(used, "the restart")

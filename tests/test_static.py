@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from email.utils import format_datetime, parsedate_to_datetime
 from datetime import timedelta
+from email.utils import format_datetime, parsedate_to_datetime
 from pathlib import Path
 
 import pytest
@@ -136,7 +136,8 @@ def test_files_and_their_types(server, path, kind):
         ("/with%20space.txt", "space"), ("/%C3%A9.txt", "accent"), ("/100%25.txt", "percent"),
         ("/100%2525.txt", "percent, encoded"), ("/a+b.txt", "plus"), ("/a%2Bb.txt", "plus"),
         ("/robots.txt?v=1", "User-agent: *"), ("/%72obots.txt", "User-agent: *"), ("//robots.txt", "User-agent: *"),
-        ("/docs", "<title>Docs</title>"), ("/docs/", "<title>Docs</title>"), ("/docs/index.html", "<title>Docs</title>"),
+        ("/docs", "<title>Docs</title>"), ("/docs/", "<title>Docs</title>"),
+        ("/docs/index.html", "<title>Docs</title>"),
     ],
 )  # fmt: skip
 def test_names_are_decoded_once(server, path, content):
@@ -148,7 +149,8 @@ def test_a_big_file(server):
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/login", "/users/5", "/users/5/", "/a/b/c/d", "/login?next=/x", "/users/Ada%20L", "/empty", "/empty/"]
+    "path",
+    ["/", "/login", "/users/5", "/users/5/", "/a/b/c/d", "/login?next=/x", "/users/Ada%20L", "/empty", "/empty/"],
 )
 def test_routes_of_the_front_end_get_the_index(server, path):
     response = get(server, path, Accept="text/html")
@@ -244,7 +246,9 @@ def test_not_modified(server):
     assert get(server, "/login", If_Modified_Since=later).status in (200, 304)
 
 
-@pytest.mark.parametrize("since", ["x", "", "0", "-1", "Thu, 01 Jan 1970 00:00:00", "Thu, 99 Foo 9999 99:99:99 GMT", "é"])
+@pytest.mark.parametrize(
+    "since", ["x", "", "0", "-1", "Thu, 01 Jan 1970 00:00:00", "Thu, 99 Foo 9999 99:99:99 GMT", "é"]
+)
 def test_a_date_that_is_none_is_ignored(server, since):
     assert text_of(get(server, "/robots.txt", If_Modified_Since=since)) == "User-agent: *"
     assert "Traceback" not in server.log

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any, NoReturn
@@ -106,6 +107,8 @@ def serve(**values: Any) -> None:
     """Serve the api folder until SIGTERM or Ctrl-C."""
     from .server import app
 
+    # Until the event loop listens for it. In a container, as process 1, it would not even end us by default.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     loaded = _load_config(values)
     config = loaded.config
     logs.set_up(config.logging.level, config.logging.format)

@@ -185,6 +185,11 @@ class HttpResponse:
         self.set_cookie(name, "", max_age=0, path=path, domain=domain)
 
 
+def _parse(header: str) -> dict[str, str]:
+    # Sanic writes an empty value as two quotation marks, and reads them as two.
+    return {name: "" if values[0] == '""' else values[0] for name, values in parse_cookie(header).items()}
+
+
 class HttpContext(Context):
     """A call over HTTP.
 
@@ -207,7 +212,7 @@ class HttpContext(Context):
 
     @property
     def cookies(self) -> Mapping[str, str]:
-        return {name: values[0] for name, values in parse_cookie(self._req.headers.get("cookie", "")).items()}
+        return _parse(self._req.headers.get("cookie", ""))
 
 
 class WsContext(Context):
@@ -237,9 +242,7 @@ class WsContext(Context):
 
         Those of the handshake, HttpOnly ones included, are `ctx.req.cookies`.
         """
-        if not self._cookie:
-            return {}
-        return {name: values[0] for name, values in parse_cookie(self._cookie).items()}
+        return _parse(self._cookie) if self._cookie else {}
 
     def push(self, payload: Any) -> Outcome:
         """Push to the connection that called, and to nobody else.

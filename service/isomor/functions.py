@@ -302,6 +302,7 @@ class _Signature:
         self.context_at: int | None = None
         self.context_name = ""
         self.defaults: list[Any] = []
+        self._bound = target.keywords if isinstance(target, functools.partial) else {}
         generator = inspect.isasyncgenfunction(target) or inspect.isgeneratorfunction(target)
         if generator:
             self.faults.append("it is a generator (it yields); return a list, or push items with `ctx.push`")
@@ -333,6 +334,8 @@ class _Signature:
         if parameter.kind is kinds.VAR_KEYWORD:
             self.faults.append(f"parameter **{name}: arguments are positional; take a dict or a dataclass instead")
             return
+        if parameter.kind is kinds.KEYWORD_ONLY and name in self._bound:
+            return  # by functools.partial
         if parameter.kind is kinds.KEYWORD_ONLY:
             self.faults.append(f"parameter {name} is keyword-only, and arguments are positional; move it before the *")
             return

@@ -129,8 +129,11 @@ def _fault(url: str, why: str) -> ConfigError:
 
 
 def _read(url: str) -> RedisTarget:
+    # Several hosts in one URL are none to urlsplit, which refuses some from Python 3.13 on: they are read one by one.
+    scheme, separator, rest = url.partition("://")
+    end = min((rest.find(mark) for mark in "/?#" if mark in rest), default=len(rest))
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(f"{scheme}{separator}{rest[end:]}")._replace(netloc=rest[:end])
     except ValueError:
         raise _fault(url, "it is not a URL") from None
     if parts.scheme not in _SCHEMES:

@@ -142,6 +142,8 @@ class _Handler:
             headers["cache-control"] = function.cached.header if function.cached else "private, no-cache"
             if _matches(request.headers.get("if-none-match", ""), headers["etag"]) and ctx.res.status == 200:
                 return _with_context(HTTPResponse(status=304, headers=headers), ctx.res, keep_status=True)
+        if ctx.res.status in (204, 205, 304):  # which have no body (RFC 9110 section 15)
+            return _with_context(HTTPResponse(headers=headers), ctx.res, keep_status=False)
         return _with_context(HTTPResponse(body, headers=headers, content_type=_JSON), ctx.res, keep_status=False)
 
 
