@@ -100,7 +100,7 @@ BAD_URLS = [
     ("redis://u:secret@h?db=secret", "Invalid value for 'db'"),
     ("redis://u:secret@h?no_such_option=1", "no_such_option"),
     ("unix://", "path of the socket is missing"),
-    ("redis://u:secret@[::1", "is not a URL"),
+    ("redis://u:secret@[::1", "must be host:port"),
     ([], "the list is empty"),
     (["redis://u:secret@h", "redis://u:secret@i"], "several URLs must be"),
     (["redis+cluster://u:secret@h", "redis+cluster://u:other-secret@i"], "may differ in host and port alone"),

@@ -72,14 +72,15 @@ def hold_thread(name: str) -> str:
 """,
     "stubborn.py": """
 import asyncio
-from ._state import gate, seen
+from ._state import Inside, gate, seen
 
 async def stubborn(name: str) -> str:
-    while not gate.is_set():
-        try:
-            await gate.wait()
-        except asyncio.CancelledError:
-            seen.append(f"{name} cancelled")
+    with Inside(name):
+        while not gate.is_set():
+            try:
+                await gate.wait()
+            except asyncio.CancelledError:
+                seen.append(f"{name} cancelled")
     seen.append(f"{name} ended")
     return name
 """,
@@ -415,8 +416,7 @@ def test_cancel_of_a_running_call(server, ws):
 def test_cancel_is_answered_at_once_where_the_function_cannot_be_stopped(server, ws, name):
     key = f"{name} c2"
     call_id = ws.send_call(name, key)
-    if name == "hold_thread":
-        until_running(server, key)
+    until_running(server, key)
     ws.cancel(call_id)
     assert ws.answer(call_id)["code"] == "CANCELLED"
     assert f"{key} ended" not in server.call("state")["seen"]

@@ -112,7 +112,9 @@ BROKEN = {
     ),
     "startup.py raises, async": (
         {
-            "startup.py": "import asyncio\n\nasync def startup(app):\n    await asyncio.sleep(0)\n    raise KeyError('reason')\n"
+            "startup.py": "import asyncio\n\nasync def startup(app):\n"
+            "    await asyncio.sleep(0)\n"
+            "    raise KeyError('reason')\n"
         },
         ["startup.py", "5", "KeyError", "reason"],
     ),

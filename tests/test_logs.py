@@ -248,9 +248,8 @@ def test_an_error_is_one_record_with_its_id(server):
         assert 'fails.py", line 1' in record["traceback"]
 
 
+@pytest.mark.parametrize("server", ["json"], indirect=True)
 def test_every_line_of_json_is_json(server):
-    if server.form == "text":
-        pytest.skip("it is text")
     server.call("add", 1)
     lines = server.log.splitlines()
     start = next(index for index, line in enumerate(lines) if line.startswith("{"))

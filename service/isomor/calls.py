@@ -40,6 +40,13 @@ def start_task(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, T
     return loop.create_task(coroutine)
 
 
+def _text(error: BaseException) -> str:
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # its own __str__ fails
+        return type(error).__name__
+
+
 class Call:
     """A call that is running.
 
@@ -151,8 +158,6 @@ class Calls:
             args = call.function.decode(raw, made_for)
             result = await call.function.run(args, call.ctx, self._executor)
             payload = encode(result)
-        except GeneratorExit:
-            raise
         except ApiError as error:
             call.settle(None, error)
         except BusUnavailable as error:
@@ -171,7 +176,7 @@ class Calls:
         """Log what went wrong under an id of its own, and give the error that tells the client that id alone."""
         error_id = secrets.token_hex(8)
         logger.error("%s failed, errorId %s", name, error_id, exc_info=error)
-        message = f"{type(error).__name__}: {error}" if self._debug else "Something went wrong on the server."
+        message = _text(error) if self._debug else "Something went wrong on the server."
         answer = ApiError.of("INTERNAL", message)
         answer.error_id = error_id
         return answer

@@ -15,6 +15,7 @@ import click
 import isomor
 
 from . import client_call, logs
+from .client import build as client_build
 from .config import Config, Loaded, describe, load_config
 from .errors import BusUnavailable, ConfigError, LoadError, StartupError
 from .loader import Registry, load
@@ -167,6 +168,39 @@ def check(**values: Any) -> None:
     _print_functions(registry)
     count = len(registry.functions)
     click.echo(f"{count} function{'' if count == 1 else 's'}, no faults")
+
+
+@cli.command()
+@click.option("--out", metavar="DIR", help="Where to write (client.folder).")
+@click.option("--check", "only_check", is_flag=True, help="Write nothing; exit code 1 where something is stale.")
+@_settings
+def build(out: str | None, only_check: bool, **values: Any) -> None:
+    """Write the typed client: the packages that a front end imports functions from."""
+    config = _load_config(values).config
+    folder = Path(out).absolute() if out else config.client.folder
+    try:
+        built = client_build.build(_load_registry(config), config, folder, write=not only_check)
+    except LoadError as error:
+        _fail(error.faults)
+    except OSError as error:
+        _fail([f"the client cannot be written to {folder}: {error}; name another place by --out"])
+    stale = [f"{folder / name}" for name in built.changed]
+    stale += [f"{built.manifest}: it lacks the dependency {name}" for name in built.entered]
+    if only_check and stale:
+        _fail([*(f"stale: {one}" for one in stale), "the client is not that of the functions; run `isomor build`"])
+    _print_built(built, folder, config.api.module_name)
+
+
+def _print_built(built: client_build.Built, folder: Path, module: str) -> None:
+    count = len(built.changed)
+    click.echo(f"{folder}: {f'{count} files changed' if count else 'up to date'}")
+    if built.manifest is None:
+        click.echo(f"to import from it: npm install {folder / 'isomor'} {folder / module}")
+        return
+    if built.entered:
+        click.echo(f"{built.manifest}: entered {' and '.join(built.entered)}")
+    if built.entered or not built.installed:
+        click.echo(f"run `npm install` in {built.manifest.parent}; after that, a build is seen at once")
 
 
 @cli.command("config")

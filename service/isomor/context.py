@@ -176,7 +176,8 @@ class HttpResponse:
                 httponly=http_only,
                 samesite=same_site,
             )
-            self.cookies.append(str(cookie))
+            # Sanic writes an empty value as two quotation marks, and reads them as two.
+            self.cookies.append(str(cookie) if value else str(cookie).replace('=""', "=", 1))
         except (ServerError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"set_cookie name={name!r}: {error}") from None
 
@@ -186,8 +187,7 @@ class HttpResponse:
 
 
 def _parse(header: str) -> dict[str, str]:
-    # Sanic writes an empty value as two quotation marks, and reads them as two.
-    return {name: "" if values[0] == '""' else values[0] for name, values in parse_cookie(header).items()}
+    return {name: values[0] for name, values in parse_cookie(header).items()}
 
 
 class HttpContext(Context):

@@ -17,6 +17,7 @@ import msgspec
 import msgspec.inspect as mi
 
 from .hints import decode_custom, is_pydantic
+from .messages import is_finite
 
 # An answer lists at most so many: beyond, nobody reads them, and a request must not make an answer many times its size.
 MOST: Final = 100
@@ -62,11 +63,13 @@ def _whole(value: Any, node: mi.Type, hint: Any, path: str) -> Fault | None:
     """The fault of the value as a whole, its parts being right or not there."""
     try:
         decoded = msgspec.convert(value, hint, str_keys=True, dec_hook=decode_custom)
+    except TypeError:
+        return path, Sentence("it holds what no set can hold"), _got(value)
     except msgspec.ValidationError as error:
         expected, got = _words(str(error), value)
         return path, _choices(node) or expected, got
-    if isinstance(node, mi.DecimalType) and isinstance(decoded, Decimal) and not decoded.is_finite():
-        return path, "a finite number", str(decoded)
+    if isinstance(decoded, Decimal | dict) and not is_finite(decoded):
+        return path, "a finite number", str(decoded)[:40]
     return None
 
 

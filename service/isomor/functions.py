@@ -11,7 +11,6 @@ import json
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any, Final, Literal, TypeVar
 
 import msgspec
@@ -125,7 +124,7 @@ class Function:
         self._plain = not any(param.required is False for param in self.params) and self.rest is None
         trees = [mi.type_info(param.hint) for param in (*self.params, *([self.rest] if self.rest else []))]
         self._defaults_within = defaults.find(trees)
-        self._decimals = any(isinstance(node, mi.DecimalType) for tree in trees for node in hints.walk(tree))
+        self._may_be_infinite = any(_may_be_infinite(node) for tree in trees for node in hints.walk(tree))
 
     @property
     def takes_http_context(self) -> bool:
@@ -177,12 +176,16 @@ class Function:
                 args = list(msgspec.structs.astuple(self._decoder.decode(raw)))
             else:
                 args = self._decode_with_rest(raw, self.rest)
-        except (msgspec.ValidationError, RecursionError) as error:
+        except (
+            msgspec.ValidationError,
+            RecursionError,
+            TypeError,
+        ) as error:  # TypeError: of sets, for what has no hash
             raise self._invalid(raw, error) from None
         if not self._plain:
             while args and args[-1] is _MISSING:
                 args.pop()
-        if self._decimals and not is_finite(msgspec.to_builtins(args, builtin_types=_KEPT, enc_hook=str)):
+        if self._may_be_infinite and not is_finite(args):
             raise self._invalid(raw, None)
         if self._defaults_within:
             defaults.fill(args, self._defaults_within)
@@ -267,7 +270,11 @@ def _outcome(target: Any, args: list[Any], keywords: dict[str, Any]) -> tuple[Ba
         return error, None
 
 
-_KEPT: Final = (Decimal,)
+def _may_be_infinite(node: mi.Type) -> bool:
+    # JSON has no NaN, but these are read from strings.
+    return isinstance(node, mi.DecimalType) or (
+        isinstance(node, mi.DictType) and isinstance(node.key_type, mi.FloatType)
+    )
 
 
 def _array(parts: list[msgspec.Raw]) -> bytes:

@@ -155,6 +155,8 @@ def refusal(hint: Any, *, decoded: bool) -> str | None:
             if isinstance(node.cls, type) and issubclass(node.cls, collections.abc.Iterable):
                 return f"{name} cannot cross the wire; use list, dict or set"
             return f"{name} cannot cross the wire; use a dataclass, TypedDict, NamedTuple, Struct or pydantic model"
+        if decoded and isinstance(node, mi.SetType | mi.FrozenSetType) and (item := _unhashable(node.item_type)):
+            return f"a set cannot hold {item}, which has no hash; use list, or a frozen class"
         if isinstance(node, mi.LiteralType) and any(isinstance(value, bool | bytes) for value in node.values):
             return (
                 f"Literal{list(node.values)} cannot be told apart in JSON; use bool, or Literal of strings or integers"
@@ -182,6 +184,15 @@ def _foreign_constraint(hint: Any, tree: mi.Type) -> str | None:
                 return repr(meta)
         todo += [arg for arg in typing.get_args(part) if not isinstance(arg, str | int)]
     return None
+
+
+def _unhashable(node: mi.Type) -> str | None:
+    """What kind of thing without a hash `node` is; None where it has one, or may have."""
+    if isinstance(node, mi.ListType | mi.SetType | mi.DictType | mi.TypedDictType | mi.ByteArrayType):
+        return type(node).__name__.removesuffix("Type").lower()
+    cls = getattr(node, "cls", None)
+    cls = typing.get_origin(cls) or cls
+    return cls.__qualname__ if isinstance(cls, type) and cls.__hash__ is None else None
 
 
 def _encodable(cls: Any) -> bool:

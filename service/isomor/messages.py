@@ -7,10 +7,15 @@ the function's own decoder reads them, and what is pushed is framed once for all
 from __future__ import annotations
 
 import collections.abc
+import dataclasses
+import json
 import logging
 import math
 import re
+from collections import UserString
+from collections.abc import Iterable
 from decimal import Decimal
+from enum import Enum
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -116,8 +121,8 @@ def decode_query_args(text: str) -> msgspec.Raw:
 def read_id(text: str) -> CallId:
     """The id of a message that is otherwise wrong, so that its error reaches the right call; None if there is none."""
     try:
-        value = msgspec.json.decode(text)
-    except (msgspec.MsgspecError, RecursionError):
+        value = json.loads(text)  # reads what msgspec refuses, such as one half of a surrogate pair
+    except (ValueError, RecursionError):
         return None
     found = value.get("id") if isinstance(value, dict) else None
     if isinstance(found, str) and len(found) <= 64:
@@ -144,6 +149,8 @@ def _enc_hook(value: Any) -> Any:
     """What msgspec does not encode by itself."""
     if hasattr(type(value), "__pydantic_serializer__"):
         return value.model_dump(mode="json", by_alias=True)
+    if isinstance(value, UserString):
+        return str(value)
     if isinstance(value, collections.abc.Mapping):
         return dict(value)
     if isinstance(value, collections.abc.Sequence | collections.abc.Set):
@@ -162,18 +169,17 @@ def encode(value: Any) -> bytes:
         ValueError: for NaN and infinities, which JSON has no form for.
     """
     data = _encoder.encode(value)
-    # msgspec writes NaN and infinities as null, and Decimal's as strings. Without these bytes there are none.
-    if (b"null" in data or b"NaN" in data or b"Infinity" in data) and not _finite(value):
+    # What msgspec makes of NaN and infinities, as floats, Decimals and keys. Without these, there are none.
+    if any(sign in data for sign in _SIGNS) and not is_finite(value):
         raise ValueError("NaN and infinities have no form in JSON; return None in their place")
     return data
 
 
-def _finite(value: Any) -> bool:
-    return is_finite(msgspec.to_builtins(value, builtin_types=(Decimal,), str_keys=True, enc_hook=_enc_hook))
+_SIGNS: Final = (b"null", b"NaN", b"Infinity", b'"nan"', b'"inf"', b'"-inf"')
 
 
 def is_finite(value: Any) -> bool:
-    """Whether no float or Decimal in this nest of dicts, lists and scalars is NaN or infinite."""
+    """Whether no float and no Decimal within `value`, keys included, is NaN or infinite."""
     todo = [value]
     while todo:
         item = todo.pop()
@@ -183,11 +189,27 @@ def is_finite(value: Any) -> bool:
         elif isinstance(item, Decimal):
             if not item.is_finite():
                 return False
-        elif isinstance(item, dict):
-            todo.extend(item.values())
-        elif isinstance(item, list | tuple | set | frozenset):
-            todo.extend(item)
+        elif not isinstance(item, str | bytes | int | None):
+            todo.extend(_parts(item))
     return True
+
+
+def _parts(item: Any) -> Iterable[Any]:
+    if isinstance(item, collections.abc.Mapping):
+        return [*item.keys(), *item.values()]
+    if isinstance(item, collections.abc.Sequence | collections.abc.Set):
+        return item
+    if isinstance(item, msgspec.Struct):
+        return [getattr(item, name) for name in item.__struct_fields__]
+    if dataclasses.is_dataclass(item):
+        return [getattr(item, field.name) for field in dataclasses.fields(item)]
+    if isinstance(item, Enum):
+        return [item.value]
+    if hasattr(type(item), "__attrs_attrs__"):
+        return [getattr(item, field.name) for field in type(item).__attrs_attrs__]
+    if hasattr(type(item), "__pydantic_serializer__"):
+        return [_enc_hook(item)]
+    return ()
 
 
 def _id(call_id: CallId) -> bytes:

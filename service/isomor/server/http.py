@@ -41,7 +41,9 @@ class _Handler:
     def __init__(self, worker: Worker, request: Request) -> None:
         self.worker = worker
         self.request = request
-        self.cors: dict[str, str] = {}
+        self.allowed = ""
+        # A shared cache must not give one origin what another was let have.
+        self.cors = {"vary": "Origin"} if worker.config.security.origins else {}
 
     async def answer(self) -> HTTPResponse:
         try:
@@ -49,13 +51,14 @@ class _Handler:
             response = await self._dispatch()
         except ApiError as error:
             response = error_response(error)
+            if error.code == "METHOD_NOT_ALLOWED":
+                response.headers["allow"] = self.allowed
         response.headers.update(self.cors)
         return response
 
     def _check_origin(self) -> None:
         headers = self.request.headers
-        host = self.request.host if self.worker.trusts(self.request.ip) else headers.get("host", "")
-        allowed = check_origin(headers, host, self.worker.config, websocket=False)
+        allowed = check_origin(headers, self.request.host, self.worker.config, websocket=False)
         if allowed is not None:
             self.cors = {
                 "access-control-allow-origin": allowed,
@@ -69,6 +72,7 @@ class _Handler:
         if function is None:
             raise ApiError.of("NOT_FOUND", "There is no such function.")
         allowed = "GET, HEAD, POST, OPTIONS" if self._may_get(function) else "POST, OPTIONS"
+        self.allowed = allowed
         if request.method == "OPTIONS":
             return self._options(allowed)
         if request.method not in allowed.split(", "):
@@ -205,6 +209,7 @@ class Errors(ErrorHandler):
         # What a route of the user's own says with a 4xx is meant for the client.
         message = _SAID.get(code) or (str(exception) if status < 500 else "") or "The request cannot be answered."
         response = error_response(ApiError(message, code, status))
+        response.headers.update(getattr(exception, "headers", None) or {})
         if isinstance(exception, MethodNotAllowed):
             ours = request.path in self._worker_of().calls.registry.functions
             response.headers.update({"allow": "GET, HEAD, POST, OPTIONS"} if ours else exception.headers)

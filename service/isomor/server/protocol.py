@@ -53,8 +53,17 @@ class IsomorProtocol(WebSocketProtocol):
         self.recv_buffer = bytearray()
         self.conn_info = ConnInfo(transport, unix=self._unix)
         self._taken = False
+        self.request_handler = self._handle
         # Sanic's own clocks tick from its task on; a peer that says nothing, or never ends its head, is ours to end.
         self._head_timer = self.loop.call_later(self.request_timeout, self.abort)
+
+    async def _handle(self, request: Any) -> None:
+        """As in Sanic, but that no route or middleware of the user's ends the server: sys.exit passes event loops."""
+        try:
+            await self.app.handle_request(request)
+        except (SystemExit, KeyboardInterrupt) as error:
+            said = RuntimeError(f"{request.method} {request.path} raised {error!r}")
+            await self.app.handle_exception(request, said, run_middleware=False)  # it may have been middleware
 
     def data_received(self, data: bytes) -> None:
         """A piece of a request: a look where it begins one, then Sanic's."""
