@@ -24,7 +24,7 @@ export declare class IsomorError extends Error {
     readonly status: number;
     /**
      * More about it: whatever the function gave to `ApiError`; for `INVALID_ARGS` a list of `ArgFault`; for
-     * `CONNECTION_LOST` over WebSocket the close `{ code, reason }`.
+     * `CONNECTION_LOST` over WebSocket the close code and its reason, `{ code, reason }`.
      */
     readonly details: any;
     /** The id under which the server has logged it. */
@@ -96,7 +96,7 @@ export declare function unsubscribe(key: number): void;
 export type StateEvent =
     /** It is open; `again`: after it was lost, so that pushes may have been missed. */
     | { type: 'open'; url: string; again: boolean }
-    /** It is closed, by a close code (docs/errors.md); 1006: the network failed. */
+    /** It is closed, by a close code (docs/errors.md); 1006: the network failed; 0: there is no WebSocket to use. */
     | { type: 'closed'; url: string; code: number; reason: string }
     /** The next attempt comes in `delay` milliseconds. */
     | { type: 'reconnecting'; url: string; delay: number; attempt: number }
@@ -184,7 +184,7 @@ export interface FunctionSpec {
     /** How many parameters there are: what is beyond is left out, as in any JavaScript function. */
     maxArgs?: number;
     /** Makes the arguments (a fresh array, trimmed) into what is sent. */
-    encode?: (args: any[]) => unknown[];
+    encode?: (args: any[]) => any[];
     /** Makes what came into the result. */
     decode?: (result: any) => any;
     /** `client.ws_base_url` or `client.http_base_url`, by the transport. */

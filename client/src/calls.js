@@ -1,28 +1,20 @@
-import { answered } from './error.js';
+import { IsomorError } from './error.js';
 
-/** @import { Settle } from './limit.js' */
-/** @typedef {{ text: string, settle: Settle, sent: boolean }} Call `text` is JSON without the closing brace */
+/** @import * as T from './types.js' */
 
 let lastId = 0;
 
 /** The calls of a connection that wait to be sent or answered. They outlive its sockets. */
 export class Calls {
-    /** @type {Map<number, Call>} */
+    /** @type {Map<number, T.Call>} */
     #calls = new Map();
 
-    /**
-     * Whether there is one that was sent, or one that was not.
-     *
-     * @param {boolean} sent
-     */
-    any(sent) {
+    /** Whether any was sent, or was not. */
+    some(sent = true) {
         return [...this.#calls.values()].some((call) => call.sent === sent);
     }
 
-    /**
-     * @param {object} message
-     * @param {Settle} settle
-     */
+    /** @param {object} message @param {T.Settle} settle */
     add(message, settle) {
         const id = ++lastId;
         const text = JSON.stringify({ action: 'API', id, ...message }).slice(0, -1);
@@ -30,11 +22,8 @@ export class Calls {
         return id;
     }
 
-    /**
-     * @param {{ send(text: string): void }} socket
-     * @param {string | false | undefined} cookie
-     */
-    sendAll(socket, cookie) {
+    /** @param {any} socket */
+    send(socket, cookie = '') {
         for (const call of this.#calls.values()) {
             if (!call.sent) {
                 call.sent = true;
@@ -43,41 +32,31 @@ export class Calls {
         }
     }
 
-    /**
-     * Forget one.
-     *
-     * @param {number} id
-     */
-    take(id) {
+    /** The server has read none of them: they wait again. */
+    takeBack() {
+        this.#calls.forEach((call) => (call.sent = false));
+    }
+
+    /** Forget one. */
+    take(id = 0) {
         const call = this.#calls.get(id);
         this.#calls.delete(id);
         return call;
     }
 
     /** @param {any} message API_RES or API_ERR */
-    answer({ action, id, payload, ...more }) {
-        this.take(id)?.settle(action === 'API_ERR' && answered(payload, more), payload);
+    answer(message) {
+        const { action, id, code, payload } = message;
+        this.take(id)?.settle(action === 'API_ERR' && new IsomorError(code, payload, message), payload);
     }
 
-    /**
-     * Reject what was sent, or all.
-     *
-     * @param {Error} error
-     * @param {boolean} [all]
-     */
-    lose(error, all) {
-        for (const [id, call] of this.#calls) {
+    /** Reject what was sent, or all. @param {Error} error */
+    lose(error, all = false) {
+        this.#calls.forEach((call, id) => {
             if (all || call.sent) {
                 this.take(id);
                 call.settle(error);
             }
-        }
-    }
-
-    /** The server has read none of them: they wait again. */
-    takeBack() {
-        for (const call of this.#calls.values()) {
-            call.sent = false;
-        }
+        });
     }
 }

@@ -1,41 +1,38 @@
 import { Calls } from './calls.js';
 import { IsomorError } from './error.js';
 import { settings } from './settings.js';
-import { emit } from './state.js';
+import { callUser, emit } from './state.js';
 import { backoff, deliver, join, stop, subscriptions } from './subscriptions.js';
 
-/** @import { WebSocketLike } from '../index.js' */
-/** @typedef {ReturnType<typeof setTimeout> | undefined} Timer */
+/** @import * as T from './types.js' */
 
 const PING = '{"action":"PING"}';
-const REFUSED = 1008;
 const IDLE = 4000;
-// The server, a proxy or the network went away. After other codes, the same would happen again.
+// After other codes, the same would happen again.
 const RETRY = [1001, 1005, 1006, 1012, 1013, 1014, IDLE, 4008];
 
 /** The connection to one address: one socket after another, and the calls that go over them. */
 export class Connection {
-    /** @type {boolean | undefined} whether the server wants cookies, if it has said so */
+    /** @type {boolean | undefined} what the server has said of cookies */
     withCookie;
     #calls = new Calls();
-    /** @type {WebSocketLike | undefined} */
+    /** @type {import('../index.js').WebSocketLike | undefined} */
     #socket;
     #ready = false; // to send calls
     #openedAt = 0;
-    #openings = 0;
-    /** @type {IsomorError | undefined} why only the page may open it again */
+    #openedBefore = false;
+    /** @type {Error | undefined} why the server let us not in */
     #refusal;
-    /** @type {Timer} */
+    /** @type {T.Timer} */
     #retry;
     #attempt = 0;
-    /** @type {Timer} */
+    /** @type {T.Timer} */
     #beating;
     #beat = 25_000;
     #heardAt = 0;
     #pinged = false;
 
-    /** @param {string} url */
-    constructor(url) {
+    constructor(url = '') {
         this.url = url;
     }
 
@@ -43,15 +40,15 @@ export class Connection {
         return this.#socket?.readyState === 1;
     }
 
-    get #wanted() {
-        return subscriptions.size > 0 || this.#calls.any(false);
+    get #cookies() {
+        return this.withCookie ?? settings.withCookie;
     }
 
-    /**
-     * @param {object} message
-     * @param {import('./limit.js').Settle} settle
-     * @returns what gives the call up.
-     */
+    get #wanted() {
+        return subscriptions.size > 0 || this.#calls.some(false);
+    }
+
+    /** Gives what gives the call up. @param {object} message @param {T.Settle} settle */
     call(message, settle) {
         const id = this.#calls.add(message, settle);
         this.open();
@@ -60,24 +57,20 @@ export class Connection {
             if (this.#calls.take(id)?.sent && this.isOpen) {
                 this.#socket?.send(`{"action":"CANCEL","id":${id}}`);
             }
-            this.update();
+            this.someoneLeft();
         };
     }
 
-    /** Open it, unless it is under way. @param {boolean} [now] whatever has been */
-    open(now) {
-        if (now) {
-            this.#refusal = undefined;
-        }
-        if (this.#refusal) {
+    /** Open it. One that was refused, or is to wait, only `now`. */
+    open(now = false) {
+        if (this.#refusal && !now) {
             this.#calls.lose(this.#refusal, true);
         } else if (!this.#socket && (now || !this.#retry)) {
             this.#connect();
         }
     }
 
-    /** A subscription or a call has gone: nobody may want it any more. */
-    update() {
+    someoneLeft() {
         if (!this.#wanted) {
             this.#stopRetry();
         }
@@ -85,60 +78,62 @@ export class Connection {
 
     close() {
         const socket = this.#socket;
-        const alive = socket ?? this.#retry;
-        this.#release();
-        this.#stopRetry();
         this.#refusal = undefined;
-        socket?.close(1000);
-        this.#calls.lose(lost(1000, 'closed by the page'), true);
-        if (alive) {
-            emit({ type: 'closed', url: this.url, code: 1000, reason: '' });
+        if (socket || this.#retry) {
+            this.#stopRetry();
+            this.#lost(1000, 'closed by the page');
+            socket?.close(1000);
         }
     }
 
     #connect = () => {
         this.#stopRetry();
+        this.#refusal = undefined;
         let socket;
         try {
-            const Socket = settings.WebSocket ?? WebSocket;
-            socket = new Socket(this.url);
-        } catch (cause) {
-            const message = `No WebSocket to ${this.url} can be made (see setWebSocket): ${cause}`;
-            this.#calls.lose(new IsomorError('NOT_CONFIGURED', message, { cause }), true);
+            socket = new (settings.WebSocket ?? WebSocket)(this.url);
+        } catch (error) {
+            this.#lost(0, `${error} (see setWebSocket)`);
             return;
         }
         this.#socket = socket;
-        // What a socket says that was given up is of no interest.
+        this.#heardAt = performance.now();
+        this.#pinged = true; // it has to open in time
+        this.#beating = setTimeout(this.#keepAlive, 25_000);
         const ours = () => this.#socket === socket;
         socket.onopen = () => ours() && this.#opened();
-        socket.onmessage = (/** @type {MessageEvent} */ { data }) => ours() && this.#receive(data);
+        socket.onmessage = (/** @type {MessageEvent} */ { data }) => ours() && callUser(this.#receive, data);
         socket.onclose = (/** @type {CloseEvent} */ { code, reason }) => ours() && this.#lost(code, reason);
-        // Not everywhere does a socket that was never open tell of its close.
-        socket.onerror = () => ours() && !this.#openedAt && this.#lost(1006, '');
+        // In some Nodes, no close follows.
+        socket.onerror = () => ours() && !this.#openedAt && this.#lost();
     };
 
     #opened() {
         this.#openedAt = this.#heardAt = performance.now();
+        this.#pinged = false;
+        clearTimeout(this.#beating);
         this.#beating = setTimeout(this.#keepAlive, this.#beat);
-        // The server may want cookies, and says so first: where there are some, hear it before calls are sent.
-        if (this.withCookie ?? settings.withCookie ?? !globalThis.document?.cookie) {
-            this.#ready = true;
-        } else {
+        // A server that wants cookies says so first: hear it before calls are sent.
+        if (this.#cookies === undefined && globalThis.document?.cookie) {
             this.#socket?.send(PING);
+        } else {
+            this.#ready = true;
         }
-        emit({ type: 'open', url: this.url, again: this.#openings++ > 0 });
-        subscriptions.forEach((subscription) => join(subscription));
+        emit({ type: 'open', url: this.url, again: this.#openedBefore });
+        this.#openedBefore = true;
+        if (this.isOpen) {
+            subscriptions.forEach((subscription) => join(subscription));
+        }
         this.#send();
     }
 
     #send() {
-        if (this.#ready && this.isOpen && this.#socket) {
-            this.#calls.sendAll(this.#socket, (this.withCookie ?? settings.withCookie) && globalThis.document?.cookie);
+        if (this.#ready && this.isOpen) {
+            this.#calls.send(this.#socket, this.#cookies ? globalThis.document?.cookie : '');
         }
     }
 
-    /** @param {string} text */
-    #receive(text) {
+    #receive = (text = '') => {
         this.#heardAt = performance.now();
         this.#pinged = false;
         const message = JSON.parse(text);
@@ -154,13 +149,9 @@ export class Connection {
         }
         this.#ready = true;
         this.#send();
-    }
+    };
 
-    /**
-     * @param {number} code
-     * @param {string} reason
-     */
-    #lost(code, reason) {
+    #lost(code = 1006, reason = '') {
         const now = performance.now();
         const age = this.#openedAt && now - this.#openedAt;
         this.#release();
@@ -168,22 +159,22 @@ export class Connection {
             this.#attempt = 0;
         }
         if (code === IDLE) {
-            // A server that finds a connection idle has read no call: what was sent meanwhile is sent again.
+            // The server found no call: what was sent meanwhile, it has not read.
             this.#calls.takeBack();
-            // It waits for less than we thought.
+            // It is less patient than we thought.
             this.#beat = Math.max(400, Math.min(this.#beat, 0.4 * (now - this.#heardAt)));
         }
-        const error = lost(code, reason);
-        this.#refusal = code === REFUSED ? error : undefined;
+        const message = `There is no connection: ${reason || code}`;
+        const error = new IsomorError('CONNECTION_LOST', message, { details: { code, reason } });
+        this.#refusal = code === 1008 ? error : undefined;
         const again = RETRY.includes(code) && this.#wanted;
         this.#calls.lose(error, !again);
-        let delay = 0;
-        if (again && code === IDLE && age > 400) {
-            this.#connect();
-        } else if (again) {
-            delay = backoff(this.#attempt++);
+        const delay = again && !(code === IDLE && age > 400) ? backoff(this.#attempt++) : 0;
+        if (delay) {
             this.#retry = setTimeout(this.#connect, delay);
             globalThis.addEventListener?.('online', this.#connect);
+        } else if (again) {
+            this.#connect();
         }
         emit({ type: 'closed', url: this.url, code, reason });
         if (this.#retry) {
@@ -192,17 +183,19 @@ export class Connection {
     }
 
     #keepAlive = () => {
-        const silent = performance.now() - this.#heardAt >= this.#beat;
-        // While it runs as many calls as it may, the server reads no PING.
-        const busy = this.#calls.any(true);
         this.#beating = setTimeout(this.#keepAlive, this.#beat);
-        if (silent && this.#pinged && !busy) {
-            const socket = this.#socket;
-            this.#lost(1006, 'no answer to PING');
+        if (performance.now() - this.#heardAt < this.#beat) {
+            return;
+        }
+        // A server reads no PING while it runs as many calls as it may.
+        const busy = this.#calls.some();
+        const socket = this.#socket;
+        if (this.#pinged && !busy) {
+            this.#lost(1006, 'no answer');
             socket?.close();
-        } else if (silent && (subscriptions.size || busy)) {
+        } else if (subscriptions.size || busy) {
             this.#pinged = true;
-            this.#socket?.send(PING);
+            socket?.send(PING);
         }
     };
 
@@ -214,16 +207,9 @@ export class Connection {
 
     #release() {
         this.#socket = undefined;
-        this.#ready = this.#pinged = false;
+        this.#ready = false;
         this.#openedAt = 0;
         clearTimeout(this.#beating);
         subscriptions.forEach(stop);
     }
 }
-
-/**
- * @param {number} code
- * @param {string} reason
- */
-const lost = (code, reason) =>
-    new IsomorError('CONNECTION_LOST', `The connection was lost: ${reason || code}`, { details: { code, reason } });

@@ -1,64 +1,57 @@
 import { Connection } from './connection.js';
-import { limit } from './limit.js';
 import { absolute, settings } from './settings.js';
-import { add, join, remove, subscriptions } from './subscriptions.js';
+import { join, stop, subscriptions } from './subscriptions.js';
 
 /** @import * as Api from '../index.js' */
 
-/** @type {Map<string, Connection>} by address, for a page may use two servers */
+/** @type {Map<string, Connection>} by address: a page may use two servers */
 const connections = new Map();
+let lastKey = 0;
 
-/** @param {string} [generated] */
-function connectionTo(generated) {
-    const base = settings.wsBaseUrl || generated || settings.generatedWsBaseUrl || '';
-    const url = absolute(base, 'setWsBaseUrl').replace(/^http/, 'ws') + '/isomor/ws';
+function connectionTo(generated = settings.generatedWsBaseUrl) {
+    const base = absolute(settings.wsBaseUrl || generated, 'setWsBaseUrl');
+    const url = base.replace(/^http/, 'ws') + '/isomor/ws';
     const connection = connections.get(url) ?? new Connection(url);
     connections.set(url, connection);
     return connection;
 }
 
-/**
- * @param {Api.FunctionSpec} spec
- * @param {string} urlPath
- * @param {unknown[]} args
- * @param {Api.CallOptions} options
- */
-export function callWs({ hash, baseUrl }, urlPath, args, options) {
-    const connection = connectionTo(baseUrl);
-    return limit(options, (settle) => connection.call({ urlPath, args, hash }, settle));
+/** @type {import('./types.js').Send} */
+export const callWs = ({ hash, baseUrl }, urlPath, args, settle) =>
+    connectionTo(baseUrl).call({ urlPath, args, hash }, settle);
+
+function openAll() {
+    try {
+        connections.size || connectionTo();
+    } catch {
+        // Where? The first call will say.
+    }
+    connections.forEach((connection) => connection.open());
 }
 
 /** @type {typeof Api.subscribe} */
 export const subscribe = (fn, options) => {
-    const key = add(fn, options);
-    // Later, for where the server is may be said behind this.
-    queueMicrotask(() => begin(key));
+    const key = ++lastKey;
+    const subscription = { ...options, fn };
+    subscriptions.set(key, subscription);
+    // Where the server is may be said behind this.
+    queueMicrotask(() => {
+        if (subscriptions.has(key)) {
+            openAll();
+            // What opens only now calls it then.
+            if ([...connections.values()].every((connection) => connection.isOpen)) {
+                join(subscription);
+            }
+        }
+    });
     return key;
 };
 
-/** @param {number} key */
-function begin(key) {
-    if (!subscriptions.has(key)) {
-        return;
-    }
-    try {
-        if (!connections.size) {
-            connectionTo();
-        }
-    } catch {
-        // Nobody has said where the server is. The join may know, or a later call.
-    }
-    const all = [...connections.values()];
-    if (!all.length || all.some((connection) => connection.isOpen)) {
-        join(subscriptions.get(key));
-    } 
-    all.forEach((connection) => connection.open());
-}
-
 /** @type {typeof Api.unsubscribe} */
 export const unsubscribe = (key) => {
-    remove(key);
-    connections.forEach((connection) => connection.update());
+    stop(subscriptions.get(key));
+    subscriptions.delete(key);
+    connections.forEach((connection) => connection.someoneLeft());
 };
 
 /** @type {typeof Api.openWS} */
@@ -78,7 +71,9 @@ export const setWsBaseUrl = (baseUrl) => {
         settings.wsBaseUrl = baseUrl;
         close();
         connections.clear();
-        subscriptions.forEach((_, key) => begin(key));
+        if (subscriptions.size) {
+            openAll();
+        }
     }
 };
 

@@ -1,66 +1,39 @@
-import { IsomorError, answered } from './error.js';
-import { limit } from './limit.js';
+import { IsomorError } from './error.js';
 import { absolute, settings } from './settings.js';
 
-/** @import * as Api from '../index.js' */
-
-/**
- * @param {Api.FunctionSpec} spec
- * @param {string} path
- * @param {unknown[]} args
- * @param {Api.CallOptions} options
- */
-export function callHttp({ hash, cached, baseUrl = '' }, path, args, options) {
-    let url = absolute(settings.httpBaseUrl || baseUrl, 'setHttpBaseUrl') + path;
-    const query = new URLSearchParams();
-    if (args.length) {
-        query.set('args', JSON.stringify(args));
-    }
-    if (hash) {
-        query.set('hash', hash);
-    }
-    /** @type {Pick<Api.HttpOptions, 'method' | 'headers' | 'body'>} */
-    let request = { method: 'GET', headers: {} };
+/** @type {import('./types.js').Send} */
+export const callHttp = ({ hash, cached, baseUrl }, path, args, settle) => {
+    const url = absolute(settings.httpBaseUrl || baseUrl, 'setHttpBaseUrl') + path;
+    const query = `?${new URLSearchParams({ args: JSON.stringify(args), ...(hash && { hash }) })}`;
+    const controller = new AbortController();
     // Long addresses are not taken everywhere.
-    if (!cached || `${query}`.length > 4000) {
-        const headers = { 'Content-Type': 'application/json' };
-        request = { method: 'POST', headers, body: JSON.stringify({ args, hash }) };
-    } else if (`${query}`) {
-        url += `?${query}`;
-    }
-    return limit(options, (settle) => {
-        const controller = new AbortController();
-        send(url, { ...request, credentials: 'include', signal: controller.signal }).then(
-            (result) => settle(undefined, result),
-            settle,
-        );
-        return () => controller.abort();
-    });
-}
+    const get = cached && query.length < 4000;
+    request(get ? url + query : url, {
+        method: get ? 'GET' : 'POST',
+        headers: get ? {} : { 'Content-Type': 'application/json' },
+        body: get ? undefined : JSON.stringify({ args, hash }),
+        credentials: 'include',
+        signal: controller.signal,
+    }).then((result) => settle(undefined, result), settle);
+    return () => controller.abort();
+};
 
-/**
- * @param {string} url
- * @param {Api.HttpOptions} options
- */
-async function send(url, options) {
+/** @type {(...request: Parameters<import('../index.js').HttpClient>) => Promise<any>} */
+async function request(url, options) {
     let status = 0;
+    let body;
     try {
         const response = await (settings.httpClient ?? fetch)(url, options);
-        ({ status } = response);
-        const body = Object(await response.json());
-        if ('error' in body) {
-            throw answered(body.error, { ...body, status });
-        }
-        if ('result' in body) {
-            return body.result;
-        }
+        status = response.status;
+        body = await response.json();
     } catch (/** @type {any} */ cause) {
-        if (cause instanceof IsomorError) {
-            throw cause;
-        }
         if (!status || cause.name !== 'SyntaxError') {
             throw new IsomorError('CONNECTION_LOST', 'The server could not be reached.', { cause });
         }
     }
-    throw new IsomorError('BAD_ANSWER', `What answered, with ${status}, is not isomor.`, { status });
+    if (body?.result !== undefined) {
+        return body.result;
+    }
+    const { code = 'BAD_ANSWER', error = 'What answered is not isomor.' } = Object(body);
+    throw new IsomorError(code, error, { ...body, status });
 }

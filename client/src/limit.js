@@ -1,37 +1,24 @@
 import { IsomorError } from './error.js';
 
-/** @import { CallOptions } from '../index.js' */
-/** @typedef {(error: unknown, value?: unknown) => void} Settle */
+/** @import * as T from './types.js' */
 
-/**
- * A promise that a signal and a time-out can end.
- *
- * @param {CallOptions} options
- * @param {(settle: Settle) => () => void} start gives what stops it.
- * @returns {Promise<any>}
- */
+/** @type {T.Limit} */
 export const limit = ({ signal, timeout = 35_000 }, start) =>
     new Promise((resolve, reject) => {
-        /** @type {ReturnType<typeof setTimeout> | undefined} */
+        /** @type {T.Timer} */
         let timer;
         let stop = () => {};
-        /** @type {Settle} */
+        /** @type {T.Settle} */
         const settle = (error, value) => {
             clearTimeout(timer);
             signal?.removeEventListener('abort', giveUp);
-            if (error) {
-                reject(error);
-            } else {
-                resolve(value);
-            }
+            error ? reject(error) : resolve(value);
         };
         const giveUp = () => {
-            const cause = signal?.aborted ? signal.reason : undefined;
-            settle(
-                cause && cause.name !== 'TimeoutError'
-                    ? new IsomorError('CANCELLED', 'The call was aborted.', { status: 499, cause })
-                    : new IsomorError('TIMEOUT', 'No answer came in time.', { status: 504, cause }),
-            );
+            const cause = signal?.reason;
+            const aborted = signal?.aborted && cause?.name !== 'TimeoutError';
+            const [code, status] = aborted ? ['CANCELLED', 499] : ['TIMEOUT', 504];
+            settle(new IsomorError(code, 'The call was given up.', { status, cause }));
             stop();
         };
         if (signal?.aborted) {
@@ -39,7 +26,11 @@ export const limit = ({ signal, timeout = 35_000 }, start) =>
             return;
         }
         signal?.addEventListener('abort', giveUp);
-        // More is more than a timer can wait.
+        // A timer cannot wait for more than 24 days.
         timer = timeout > 0 && timeout < 2 ** 31 ? setTimeout(giveUp, timeout) : undefined;
-        stop = start(settle);
+        try {
+            stop = start(settle);
+        } catch (error) {
+            settle(error);
+        }
     });

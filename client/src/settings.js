@@ -2,12 +2,7 @@ import { IsomorError } from './error.js';
 
 /** @import * as Api from '../index.js' */
 
-/**
- * @type {{
- *     wsBaseUrl?: string, generatedWsBaseUrl?: string, httpBaseUrl?: string, withCookie?: boolean,
- *     httpClient?: Api.HttpClient, WebSocket?: new (url: string) => Api.WebSocketLike
- * }}
- */
+/** @type {import('./types.js').Settings} */
 export const settings = {};
 
 /** @type {typeof Api.setHttpBaseUrl} */
@@ -19,13 +14,10 @@ export const setHttpClient = (client) => void (settings.httpClient = client);
 /** @type {typeof Api.setWebSocket} */
 export const setWebSocket = (Class) => void (settings.WebSocket = Class);
 
-/**
- * @param {string} base '' or a path: of the page's server
- * @param {string} setter
- */
-export function absolute(base, setter) {
-    const origin = /^\w+:/.test(base) ? '' : globalThis.location?.origin;
-    if (origin && !/^http/.test(origin) || origin === undefined) {
+/** Without a scheme, it is on the page's own server. */
+export function absolute(base = '', setter = '') {
+    const origin = /^\w+:/.test(base) ? '' : globalThis.location?.origin ?? 'null';
+    if (origin === 'null') {
         throw new IsomorError('NOT_CONFIGURED', `No page tells where the server is: call ${setter}().`);
     }
     return origin + base.replace(/\/+$/, '');

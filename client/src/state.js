@@ -10,15 +10,14 @@ export const onState = (listener) => {
 };
 
 /** @param {Api.StateEvent} event */
-export const emit = (event) => [...listeners].forEach((listener) => callUser(listener, event));
+export function emit(event) {
+    if (!listeners.size && 'error' in event) {
+        console.error(event.error);
+    }
+    [...listeners].forEach((listener) => callUser(listener, event));
+}
 
-/**
- * What a function of the page throws is shown, and harms nobody else.
- *
- * @template {unknown[]} A
- * @param {(...args: A) => unknown} fn
- * @param {A} args
- */
+/** What the page's own code throws harms nobody else. @param {any} fn @param {any[]} args */
 export async function callUser(fn, ...args) {
     try {
         await fn(...args);

@@ -1,0 +1,1 @@
+"""The generated, typed client: Python types to TypeScript, and the packages that a front end imports."""
