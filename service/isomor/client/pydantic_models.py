@@ -78,7 +78,7 @@ def _generator(classes: list[Any]) -> Any:
             config = self._config
             how = config.ser_json_bytes if self.mode == "serialization" else config.val_json_bytes
             codec = {"base64": "base64url", "utf8": "utf8"}.get(how)
-            return {"type": "string", _MARK: {"value": codec} if codec else {"note": "Bytes, in hexadecimal."}}
+            return {"type": "string", _MARK: {"value": codec} if codec else {"note": "hex"}}
 
         def decimal_schema(self, schema: Any) -> Any:
             return {"type": "string", _MARK: {"note": "decimal"}}
@@ -88,8 +88,14 @@ def _generator(classes: list[Any]) -> Any:
 
         def call_schema(self, schema: Any) -> Any:
             made = super().call_schema(schema)
-            inner = schema["arguments_schema"]
+            inner = schema["arguments_schema"]  # of a NamedTuple, before pydantic 2.14
             made[_MARK] = {"labels": [argument["name"] for argument in inner.get("arguments_schema", ())]}
+            return made
+
+        def named_tuple_schema(self, schema: Any) -> Any:
+            made = super().named_tuple_schema(schema)
+            classes.append(schema["cls"])
+            made[_MARK] = {"class": len(classes) - 1, "labels": [field["name"] for field in schema["fields"]]}
             return made
 
         def field_is_required(self, field: Any, total: bool) -> bool:
@@ -118,15 +124,15 @@ class _Conversion:
             return self.shape(self.definitions[schema["$ref"]])
         mark = schema.get(_MARK, {})
         if "class" in mark:
-            return self._class(schema, self.classes[mark["class"]])
+            return self._class(schema, self.classes[mark["class"]], mark)
         return self._bare(schema, mark)
 
-    def _class(self, schema: dict[str, Any], cls: Any) -> Shape:
+    def _class(self, schema: dict[str, Any], cls: Any, mark: dict[str, Any]) -> Shape:
         if "enum" in schema:
             return self.reader.enumeration(cls)
         made, new = self.reader.declare(("pydantic", cls, self.way), cls, self.way, schema.get("description", ""))
         if new:
-            made.body = self._bare(schema, {})
+            made.body = self._bare(schema, mark)
         return Ref(made)
 
     def _bare(self, schema: dict[str, Any], mark: dict[str, Any]) -> Shape:
@@ -187,10 +193,15 @@ class _Conversion:
             return Object(()) if empty else Dict(key, union_of([self.shape(value or {}) for value in values]))
         required = schema.get("required", ())
         fields = [
-            Field(name, self.shape(part), name not in required, _own(part))
+            Field(name, self.shape(part), name not in required and not _is_tag(part), _own(part))
             for name, part in schema["properties"].items()
         ]
         return Object(tuple(fields), self.shape(more) if more else None)
+
+
+def _is_tag(schema: Any) -> bool:
+    """Whether a union may go by this property: pydantic wants it then, though it has a default."""
+    return isinstance(schema, dict) and "const" in schema
 
 
 def _own(schema: Any) -> str:

@@ -72,8 +72,8 @@ class Reader:
     def raw(self, shape: Shape, way: Way) -> Shape:
         """The same as plain JSON, with nothing revived in it."""
         match shape:
-            case Value():
-                return STRING
+            case Value(codec):
+                return Plain("string", NOTES[codec])
             case List(item) | Set(item):
                 return List(self.raw(item, way))
             case Dict(key, value):

@@ -142,6 +142,12 @@ class Ref(Shape):
 
 # What people are told of a string that stands for something.
 NOTES: Final = {
+    "datetime": 'A point in time (RFC 3339), such as "2026-01-02T03:04:05Z".',
+    "naive": 'A point in time without a zone, such as "2026-01-02T03:04:05".',
+    "bytes": "Bytes, in base64.",
+    "base64url": "Bytes, in base64 for URLs.",
+    "utf8": "Bytes, as text in UTF-8.",
+    "hex": "Bytes, in hexadecimal.",
     "date": 'A date, such as "2026-01-02".',
     "time": 'A time, such as "03:04:05".',
     "duration": 'A duration (ISO 8601), such as "PT90S".',

@@ -115,7 +115,7 @@ def declaration(declared: Declaration, names: Names) -> str:
     if declared.variant.endswith("Json"):
         doc += ["As it is in JSON: it stands in a union whose parts JSON cannot tell apart."]
     elif declared.variant == "Input":
-        doc += ["As an argument."]
+        doc += ["As an argument: what has a default may be left out."]
     if not isinstance(body, Object):
         doc += [*notes(body)]
     lines = jsdoc.comment(doc, "")

@@ -30,6 +30,7 @@ from ..loader import Registry, where
 from ..push.bus import Bus, LocalBus
 from ..push.hub import Hub, set_current
 from . import http, pages
+from .client_pages import mount_client
 from .protocol import bound_to
 from .reload import Load, watch
 from .request import request_class
@@ -239,6 +240,8 @@ class Server:
         return app
 
     def _mount(self, app: App) -> None:
+        if self._config.client.enabled:
+            mount_client(app, lambda: self.worker)
         http.mount(app, lambda: self.worker)
         pages.mount_health(app, lambda: self.worker)
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
-import json
 import tarfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -101,12 +100,8 @@ class _Pages:
         config = self._worker_of().config
         runtime = _tar(runtime_files())
         runtime_name = f"isomor-{_digest(runtime)}.tgz"
-        files = dict(generate(registry, config))
-        package = json.loads(files["package.json"])
         # By URL, so that `isomor` can be imported by its own name; npm would hide one that is bundled.
-        package["dependencies"] = {"isomor": f"{base}{_MODULES}/{runtime_name}"}
-        files["package.json"] = json.dumps(package, indent=2).encode()
-        functions = _tar(files)
+        functions = _tar(generate(registry, config, runtime=f"{base}{_MODULES}/{runtime_name}"))
         return {runtime_name: runtime, f"{config.api.module_name}-{_digest(functions)}.tgz": functions}
 
 

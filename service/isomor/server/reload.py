@@ -9,6 +9,8 @@ from pathlib import Path
 
 from watchfiles import PythonFilter, awatch
 
+from ..client.build import build
+from ..config import Config
 from ..errors import LoadError
 from ..loader import Registry
 from .worker import Worker
@@ -28,6 +30,7 @@ async def watch(folder: Path, worker: Worker, load: Load, restart: Callable[[], 
         load: loads the folder anew.
         restart: called where startup, or what it has imported, has changed: startup is run once in a process's life.
     """
+    rebuild(worker.calls.registry, worker.config)
     root = Path(os.path.realpath(folder))  # noqa: ASYNC240 - once, before anything is served
     async for changes in awatch(root, watch_filter=PythonFilter()):
         paths = [Path(path) for _, path in changes]
@@ -45,7 +48,22 @@ async def watch(folder: Path, worker: Worker, load: Load, restart: Callable[[], 
             restart()
             return
         worker.calls.registry = registry
+        rebuild(registry, worker.config)
         logger.info("%s changed: %d functions are served", names, len(registry.functions))
+
+
+def rebuild(registry: Registry, config: Config) -> None:
+    """Write the client anew where it has been built before, so that a development server of the front end sees it."""
+    folder = config.client.folder
+    if not config.client.enabled or not folder.is_dir():
+        return
+    try:
+        built = build(registry, config, folder)
+    except (LoadError, OSError) as error:
+        logger.error("the client in %s could not be written: %s", folder, error)
+        return
+    if built.changed:
+        logger.info("the client in %s is written anew: %d files changed", folder, len(built.changed))
 
 
 def _needs_restart(paths: list[Path], registry: Registry, root: Path) -> bool:
