@@ -105,16 +105,6 @@ class Tree:
     by_name: dict[str, Tree] = field(default_factory=dict)
 
 
-@dataclass
-class Left:
-    left: datetime
-
-
-@dataclass
-class Right:
-    right: bytes
-
-
 class Address(BaseModel):
     """Where someone lives."""
 
