@@ -5,6 +5,7 @@
 #   make clean run PYTHON=python3.13    another Python
 
 PYTHON ?= python3
+OTHER ?= 3.13
 UV_VERSION := 0.13.9
 
 TOOLS := .tools
@@ -36,6 +37,14 @@ run: .venv/.run ## Serve the example functions of api/ on port 3005
 test: test-setup ## Install what the tests need, and run them all
 	@exec $(BIN)/python -m pytest $(ARGS)
 
+# What depends on Python itself: hints, tasks, the event loop.
+OTHER_TESTS := $(addprefix tests/test_,$(addsuffix .py,calls context functions loader outcome pydantic user_code websocket wire))
+
+.PHONY: test-other
+test-other: test-setup ## The tests that depend on Python itself, on OTHER=3.13
+	@UV_PROJECT_ENVIRONMENT=.venv-$(OTHER) $(UV) sync --quiet --frozen --python "$$(sh tools/find-python $(OTHER))"
+	@exec .venv-$(OTHER)/bin/python -m pytest $(OTHER_TESTS) $(ARGS)
+
 .PHONY: check
 check: .venv/.dev client/node_modules/.installed ## Lint, format and types
 	@$(BIN)/ruff check
@@ -54,7 +63,7 @@ test-setup: .venv/.dev $(NODE_MODULES) ## Install what the tests need
 
 .PHONY: clean
 clean: ## Remove everything that was installed here
-	rm -rf .venv $(TOOLS) $(dir $(NODE_MODULES))
+	rm -rf .venv .venv-* $(TOOLS) $(dir $(NODE_MODULES))
 
 # Installed, as the lock says. --inexact: `make run` leaves what `make test` installed.
 

@@ -8,7 +8,7 @@ from itertools import count
 
 import httpx
 import pytest
-from harness import CallFailed, Server, wait_until, write_files
+from harness import CallFailed, Server, isomor, wait_until, write_files
 
 FIRST: dict[str, str] = {
     "version.py": "from ._lib import number\nasync def version() -> int: return number",
@@ -223,3 +223,26 @@ def test_a_change_of_what_startup_imports_restarts(serve):
         return False
 
     wait_until(used, "the restart")
+
+
+def test_the_client_is_kept_up_to_date_where_it_has_been_built(serve):
+    server = serve({"add.py": "def add(a: int) -> int: return a"}, start=False)
+    built = isomor("build", cwd=server.folder, env=server.env)
+    assert built.returncode == 0, built.stderr
+    types = server.folder / "isomor-client" / "api" / "add.d.ts"
+    assert "a: number" in types.read_text()
+    server.args = ["--watch"]
+    server.start()
+    _wait_for_watcher(server)
+    write_files(server.api, {"add.py": "def add(a: str) -> str: return a"})
+    wait_until(lambda: "a: string" in types.read_text(), "the client to be written anew")
+    assert isomor("build", "--check", cwd=server.folder, env=server.env).returncode == 0
+    write_files(server.api, {"add.py": "def add(a: str -> str: return a"})
+    server.wait_for_log("SyntaxError")
+    assert "a: string" in types.read_text(), "a broken file leaves the client as it is"
+
+
+def test_a_client_that_nobody_has_built_is_not_written(serve):
+    server = serve(FIRST, args=["--watch"])
+    _wait_for_watcher(server)
+    assert not (server.folder / "isomor-client").exists()

@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import { once } from 'node:events';
 import { after, afterEach, before, test } from 'node:test';
 
-import { setHttpBaseUrl, setHttpClient, withOptions } from '../src/index.js';
+import { close, setHttpBaseUrl, setHttpClient, setWsBaseUrl, withOptions } from '../src/index.js';
 import { Server, freePort, functions, rejection, unhandled, watch } from './support.js';
 
 let server;
@@ -58,8 +58,16 @@ test('the hash goes with the arguments', async () => {
     assert.deepEqual(JSON.parse(asked[2].body), { args: [1] });
 });
 
-test('the real server takes a hash', async () => {
-    assert.equal(await functions('http', { hash: 'f00' }).add(1), 11);
+test('a client that was made for another signature is outdated where its call does not fit', async (t) => {
+    const events = watch(t);
+    setWsBaseUrl(server.url);
+    t.after(close);
+    for (const transport of ['ws', 'http']) {
+        const { add } = functions(transport, { hash: 'f00' });
+        assert.equal(await add(1), 11);
+        assert.equal((await rejection(add('one'))).code, 'OUTDATED_CLIENT');
+    }
+    assert.equal(events.of('outdated').length, 2);
     assert.deepEqual(await functions('http', { hash: 'f00', cached: true }).price('fig'), ['fig', 'GET']);
 });
 
