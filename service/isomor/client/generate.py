@@ -12,7 +12,7 @@ from ..functions import Function
 from ..hints import is_pydantic
 from ..loader import Registry
 from . import jsdoc, plans, revive, types
-from .names import RESERVED, Names
+from .names import Names
 from .reading import Reader
 from .runtime import MARK, runtime_files
 from .shapes import Declaration, Item, List, Ref, Shape, Tuple, Way, inner, is_revived, reachable
@@ -107,7 +107,7 @@ def camel(name: str) -> str:
 
 
 def _identifier(name: str) -> str:
-    return f"{name}_" if name in RESERVED or name == "makeFunction" else name
+    return f"{name}_" if name == "makeFunction" else types.identifier(name)
 
 
 def _revived(read: list[_Read], names: Names) -> list[tuple[Declaration, Way]]:

@@ -140,7 +140,7 @@ class Ref(Shape):
     to: Declaration
 
 
-# What people are told of a string that stands for something.
+# What people are told of such a string.
 NOTES: Final = {
     "datetime": 'A point in time (RFC 3339), such as "2026-01-02T03:04:05Z".',
     "naive": 'A point in time without a zone, such as "2026-01-02T03:04:05".',
@@ -210,15 +210,13 @@ def reachable(shapes: list[Shape]) -> list[Declaration]:
 
 def is_revived(shape: Shape) -> bool:
     """Whether something in it is not in JavaScript what it is in JSON."""
-    bodies = [shape, *(declaration.body for declaration in reachable([shape]))]
-    while bodies:
-        body = bodies.pop()
-        if isinstance(body, Value | Set):
+    todo = [shape, *(declaration.body for declaration in reachable([shape]))]
+    while todo:
+        part = todo.pop()
+        if isinstance(part, Value | Set):
             return True
-        if not isinstance(body, Dict):
-            bodies.extend(inner(body))
-        else:
-            bodies.append(body.value)  # keys are strings, whatever they stand for
+        # Keys are strings, whatever they stand for.
+        todo.extend([part.value] if isinstance(part, Dict) else inner(part))
     return False
 
 

@@ -7,7 +7,7 @@ import re
 from typing import Any, Final
 
 from . import jsdoc
-from .names import Names
+from .names import RESERVED, Names
 from .shapes import (
     Declaration,
     Dict,
@@ -159,8 +159,9 @@ def notes(shape: Shape) -> list[str]:
 
 
 def identifier(name: str) -> str:
-    """A Python name as one that JavaScript takes as a tuple's label."""
-    return name if name.isidentifier() else re.sub(r"\W|^(?=\d)", "_", name) or "_"
+    """A Python name as one that TypeScript takes as a parameter or the label of a tuple's place."""
+    plain = re.sub(r"\W|^(?=\d)", "_", name)
+    return f"{plain}_" if plain in RESERVED else plain
 
 
 def key_of(name: str) -> str:

@@ -20,7 +20,10 @@ class Span(NamedTuple):
     function: int = 2
 
 
-async def delete(a: Point, ctx: Context, b: _models.Point | None = None, span: Span = Span(1)) -> Span:
+DEFAULT = Span(1)
+
+
+async def delete(a: Point, ctx: Context, b: _models.Point | None = None, span: Span = DEFAULT) -> Span:
     """Reserved words of JavaScript are no matter.
 
     :param a: the first
