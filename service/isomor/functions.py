@@ -146,9 +146,19 @@ class Function:
     def hash(self) -> str:
         """A digest of the signature, which generated clients send with each call: equal as long as calls still fit."""
         hints_of = [param.hint for param in (*self.params, *([self.rest] if self.rest else []))]
-        schemas, parts = msgspec.json.schema_components([*hints_of, self.returns], schema_hook=hints.schema_of_custom)
+        schemas, parts = msgspec.json.schema_components(hints_of, schema_hook=hints.schema_of_custom)
         required = [param.required for param in self.params]
-        text = json.dumps([schemas, parts, required, self.rest is not None, self.cached is not None], sort_keys=True)
+        text = json.dumps(
+            [
+                schemas,
+                parts,
+                hints.text_of_result(self.returns),
+                required,
+                self.rest is not None,
+                self.cached is not None,
+            ],
+            sort_keys=True,
+        )
         return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
 
     def decode(self, raw: msgspec.Raw, made_for: str | None = None) -> list[Any]:

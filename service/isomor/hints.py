@@ -7,6 +7,7 @@ import collections.abc
 import contextlib
 import functools
 import inspect
+import json
 import re
 import tokenize
 import types
@@ -110,6 +111,14 @@ def schema_of_custom(cls: Any) -> dict[str, Any]:
         schema: dict[str, Any] = cls.model_json_schema()
         return schema
     return {}
+
+
+def text_of_result(hint: Any) -> str:
+    """What a result is made of, as a text that is the same for the same type."""
+    try:
+        return json.dumps(msgspec.json.schema(hint, schema_hook=schema_of_custom), sort_keys=True)
+    except TypeError:  # a union that only a decoder would have to tell apart
+        return str(hint)
 
 
 def wire_type(hint: Any) -> Any:
