@@ -369,3 +369,18 @@ def test_the_files_carry_etags_and_tarballs_hold(server):
     gone = server.http.get("/isomor/client/api-0123.tgz")
     assert gone.status_code == 404
     assert "npm install" in json.loads(gone.content)["error"]
+
+
+def test_a_lock_file_holds_by_the_hashed_address(server, tmp_path):
+    npm_folder = tmp_path / "front"
+    npm_folder.mkdir()
+    (npm_folder / "package.json").write_text('{"name": "front", "private": true}')
+    hashed = server.url + server.http.get("/isomor/client.tgz").headers["location"]
+    npm(npm_folder, "install", hashed)
+    lock = (npm_folder / "package-lock.json").read_text()
+    assert hashed in lock
+    shutil.rmtree(npm_folder / "node_modules")
+    shutil.rmtree(npm_folder / ".npm")
+    npm(npm_folder, "ci")
+    assert (npm_folder / "package-lock.json").read_text() == lock
+    assert (npm_folder / "node_modules/isomor/src/index.js").exists()
