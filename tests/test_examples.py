@@ -117,3 +117,26 @@ def test_nothing_else_is_exposed(server, name):
     with pytest.raises(CallFailed) as caught:
         server.call(name)
     assert caught.value.code == "NOT_FOUND"
+
+
+def test_the_colour_is_shown_to_all_who_watch(server):
+    with server.ws() as one, server.ws() as other:
+        for ws in (one, other):
+            assert ws.call("watch_color") == server.call("get_color")
+        server.call("set_color", "#123abc")
+        assert [ws.push("color") for ws in (one, other)] == ["#123abc"] * 2
+        assert server.call("get_color") == "#123abc"
+
+
+def test_a_room_is_heard_by_those_in_it(server):
+    with server.ws() as one, server.ws() as other:
+        container = one.call("join_room", "kitchen")
+        other.call("join_room", "cellar")
+        server.call("send_message", "kitchen", "Ada", "hello")
+        assert one.push("room:kitchen") == {"room": "kitchen", "name": "Ada", "text": "hello", "container": container}
+        one.call("leave_room", "kitchen")
+        server.call("send_message", "kitchen", "Ada", "anyone?")
+        server.call("send_message", "cellar", "Ada", "and here?")
+        assert other.push("room:cellar")["text"] == "and here?"
+        one.ping()
+        assert [message for message in one.inbox if message.get("topic")] == []
