@@ -25,6 +25,7 @@ ORDER = [
     "hints",
     "faults",
     "defaults",
+    "signature",
     "functions",
     "loader",
     "calls",

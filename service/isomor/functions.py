@@ -1,4 +1,4 @@
-"""A function of the api folder: its signature, how its arguments are decoded, and how it is run."""
+"""A function of the api folder: how its arguments are decoded, and how it is run."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ import json
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 import msgspec.inspect as mi
 
 from . import defaults, faults, hints
-from .context import Context, HttpContext, WsContext
+from .context import Context
 from .errors import ApiError, LoadError
 from .messages import is_finite
-
-Transport = Literal["http", "ws"]
+from .signature import Param, Signature, Transport
 
 
 class _Missing:
@@ -68,15 +67,6 @@ def cached(max_age: int, public: bool = False) -> Callable[[F], F]:
     return mark
 
 
-@dataclass(frozen=True, slots=True)
-class Param:
-    """An argument on the wire."""
-
-    name: str
-    hint: Any
-    required: bool
-
-
 class Function:
     """A function that clients can call.
 
@@ -108,7 +98,7 @@ class Function:
         self._is_async = inspect.iscoroutinefunction(target) or inspect.iscoroutinefunction(
             getattr(target, "__call__", None)  # noqa: B004 - an object with `async def __call__`
         )
-        signature = _Signature(target, namespace)
+        signature = Signature(target, namespace)
         if signature.faults:
             raise LoadError(signature.faults)
         self.params = signature.params
@@ -125,11 +115,6 @@ class Function:
         trees = [mi.type_info(param.hint) for param in (*self.params, *([self.rest] if self.rest else []))]
         self._defaults_within = defaults.find(trees)
         self._may_be_infinite = any(_may_be_infinite(node) for tree in trees for node in hints.walk(tree))
-
-    @property
-    def takes_http_context(self) -> bool:
-        """Whether a call over HTTP needs the whole request."""
-        return self._accepts is not None and "http" in self._accepts
 
     def _make_decoder(self) -> msgspec.json.Decoder[Any]:
         missing: Any = msgspec.field(default_factory=lambda: _MISSING)
@@ -304,81 +289,3 @@ def _detail(param: str | None, path: str, expected: str, got: str, message: str 
     else:
         said = f"{where}: expected {expected}, got {got}"
     return {"param": param, "path": path, "expected": str(expected), "got": got, "message": said}
-
-
-class _Signature:
-    """One reading of a function's signature. `faults` says all that is wrong with it."""
-
-    def __init__(self, target: Callable[..., Any], namespace: dict[str, Any]) -> None:
-        self.faults: list[str] = []
-        self.params: list[Param] = []
-        self.rest: Param | None = None
-        self.returns: Any = Any
-        self.requires: Transport | None = None
-        self.accepts: set[str] | None = None
-        self.context_at: int | None = None
-        self.context_name = ""
-        self.defaults: list[Any] = []
-        self._bound = target.keywords if isinstance(target, functools.partial) else {}
-        generator = inspect.isasyncgenfunction(target) or inspect.isgeneratorfunction(target)
-        if generator:
-            self.faults.append("it is a generator (it yields); return a list, or push items with `ctx.push`")
-        try:
-            known = hints.resolve(target, namespace)
-            parameters = list(inspect.signature(target).parameters.values())
-        except Exception as error:
-            said = f"{type(error).__name__}: {error}"
-            self.faults.append(f"its type hints cannot be read ({said}); import what they name")
-            return
-        for parameter in parameters:
-            self._read(parameter, known.get(parameter.name, inspect.Parameter.empty))
-        returns = known.get("return", Any)
-        if not generator and returns is not type(None):  # a generator's result is an iterator, as its hint says
-            why = hints.refusal(hints.wire_type(returns), decoded=False)
-            if why:
-                self.faults.append(f"its result: {why}")
-        self.returns = hints.wire_type(returns)
-
-    def _read(self, parameter: inspect.Parameter, hint: Any) -> None:
-        name = parameter.name
-        kinds = inspect.Parameter
-        if (contexts := hints.context_types(hint)) is not None and parameter.kind not in (
-            kinds.VAR_POSITIONAL,
-            kinds.VAR_KEYWORD,
-        ):
-            self._read_context(parameter, contexts)
-            return
-        if parameter.kind is kinds.VAR_KEYWORD:
-            self.faults.append(f"parameter **{name}: arguments are positional; take a dict or a dataclass instead")
-            return
-        if parameter.kind is kinds.KEYWORD_ONLY and name in self._bound:
-            return  # by functools.partial
-        if parameter.kind is kinds.KEYWORD_ONLY:
-            self.faults.append(f"parameter {name} is keyword-only, and arguments are positional; move it before the *")
-            return
-        hint = hints.wire_type(hint)
-        if why := hints.refusal(hint, decoded=True):
-            self.faults.append(f"parameter {name}: {why}")
-            return
-        if parameter.kind is kinds.VAR_POSITIONAL:
-            self.rest = Param(name, hint, required=False)
-            return
-        self.params.append(Param(name, hint, required=parameter.default is kinds.empty))
-        self.defaults.append(parameter.default)
-
-    def _read_context(self, parameter: inspect.Parameter, contexts: set[type]) -> None:
-        if self.context_at is not None:
-            self.faults.append(
-                f"parameter {parameter.name} is a second context; take one, typed `Context` for either transport"
-            )
-            return
-        self.context_name = parameter.name
-        self.context_at = -1 if parameter.kind is inspect.Parameter.KEYWORD_ONLY else len(self.params)
-        either = Context in contexts
-        self.accepts = set()
-        if either or HttpContext in contexts:
-            self.accepts.add("http")
-        if either or WsContext in contexts:
-            self.accepts.add("ws")
-        if len(self.accepts) == 1 and type(None) not in contexts and parameter.default is not None:
-            self.requires = "http" if "http" in self.accepts else "ws"

@@ -19,8 +19,9 @@ from types import ModuleType
 from typing import Any, Final
 
 from .errors import ApiError, LoadError
-from .functions import Function, Transport
+from .functions import Function
 from .hints import supply_type_checking_names
+from .signature import Transport
 
 STARTUP: Final = "startup"
 
