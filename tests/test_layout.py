@@ -28,6 +28,7 @@ ORDER = [
     "signature",
     "functions",
     "loader",
+    "metrics",
     "calls",
     "push",
     "client",

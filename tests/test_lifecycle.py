@@ -400,7 +400,7 @@ def test_on_connect_that_takes_too_long(serve, gate):
 def refuses_connections(server: Server) -> bool:
     try:
         with server.raw() as connection:
-            connection.request("GET", "/health/live")
+            connection.request("GET", "/health/live", headers={"Connection": "close"})
             return connection.read_to_end() == b""
     except ConnectionError:
         return True
@@ -444,6 +444,36 @@ def test_running_calls_are_answered_and_others_told_to_come_back(serve, gates, n
         assert http.response().json() == {"result": "held"}
         assert http.read_to_end() == b""
         assert kept.read_to_end() == b""
+    assert server.wait() == 0
+
+
+def test_who_had_connected_before_is_heard_once(serve, gate):
+    """A proxy does not send a call elsewhere once it has sent it here."""
+    server = serve(API, env=ALL)
+    with server.ws() as busy, server.raw() as fresh:
+        call_id = busy.send_call("hold", str(gate))
+        gate.wait_begun()
+        server.signal()
+        wait_until(lambda: refuses_connections(server), "new connections to be refused")
+        post(fresh, "add", 1, 2)
+        response = fresh.response()
+        assert (response.status, response.json(), response.header("connection")) == (200, {"result": 3}, "close")
+        assert fresh.read_to_end() == b""
+        gate.open()
+        assert busy.result(call_id) == "held"
+    assert server.wait() == 0
+
+
+def test_who_waits_to_be_let_in_as_it_stops_is_answered(serve):
+    server = serve(API, env=ALL)
+    with ExitStack() as stack:
+        server.signal(signal.SIGSTOP)
+        waiting = [stack.enter_context(server.raw()) for _ in range(300)]
+        for connection in waiting:
+            post(connection, "add", 1, 2)
+        server.signal(signal.SIGTERM)
+        server.signal(signal.SIGCONT)
+        assert [connection.response().json() for connection in waiting] == [{"result": 3}] * 300
     assert server.wait() == 0
 
 

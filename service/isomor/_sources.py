@@ -118,7 +118,9 @@ class Reader:
         found: dict[str, Found] = {}
         path = self._cwd / "isomor.env"
         try:
-            lines = path.read_text("utf-8-sig").splitlines() if path.exists() else []
+            lines = path.read_text("utf-8-sig").splitlines()
+        except FileNotFoundError:
+            return found
         except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or "not UTF-8"
             self.faults.append(f"isomor.env cannot be read: {why}; mend it, or remove it")
@@ -142,8 +144,6 @@ class Reader:
     def read_yaml(self, chosen: Found | None) -> dict[str, Found] | None:
         """The file that ISOMOR_CONFIG chose, else config/isomor.yaml. Settings by key; None where it cannot be read."""
         label = str(chosen.raw) if chosen else "config/isomor.yaml"
-        if not chosen and not (self._cwd / label).exists():
-            return {}
         whose = f"{label} ({chosen.source})" if chosen else label
         try:
             root = yaml.compose((self._cwd / label).read_text("utf-8-sig"), yaml.SafeLoader)
@@ -153,6 +153,8 @@ class Reader:
             why = re.sub(r"(alias|anchor|tag handle) .*", r"\1", error.problem or error.context or "")
             self.faults.append(f"{label} line {line}: not YAML: {why}; correct the line, or quote the value")
         except OSError as error:
+            if not chosen and isinstance(error, (FileNotFoundError, NotADirectoryError)):
+                return {}
             self.faults.append(f"{whose} cannot be read: {error.strerror}; correct the path, or make it readable")
         except (ValueError, OverflowError, RecursionError, yaml.YAMLError):
             self.faults.append(f"{whose} cannot be read: not UTF-8, or what YAML does not allow; save it as plain YAML")

@@ -23,6 +23,8 @@ from .errors import ApiError, BusUnavailable, ConnectionClosed
 from .functions import Function
 from .loader import Registry
 from .messages import encode
+from .metrics.recorder import Metrics
+from .signature import Transport
 
 logger = logging.getLogger("isomor")
 access_logger = logging.getLogger("isomor.access")
@@ -102,11 +104,22 @@ class Calls:
         running: the calls that are not answered yet.
         draining: whether new calls are refused, since the server is about to stop.
         timeout: seconds that a call may take; 0: for ever.
+        metrics: where calls are counted; None: nowhere.
     """
 
-    def __init__(self, registry: Registry, *, timeout: float, threads: int, debug: bool, access_log: bool) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        *,
+        timeout: float,
+        threads: int,
+        debug: bool,
+        access_log: bool,
+        metrics: Metrics | None = None,
+    ) -> None:
         self.registry = registry
         self.timeout = timeout
+        self.metrics = metrics
         self.running: set[Call] = set()
         self.draining = False
         self._loop = asyncio.get_running_loop()
@@ -125,6 +138,7 @@ class Calls:
         *,
         key: Any = None,
         made_for: str | None = None,
+        last: bool = False,
     ) -> Call:
         """Call `function`; `answer` is called once, perhaps before this returns.
 
@@ -135,10 +149,11 @@ class Calls:
             answer: what gets the outcome.
             key: anything by which the caller knows its call.
             made_for: the hash of the signature that the client was made for, where it says.
+            last: whether it is taken while draining too: its caller could not know.
         """
         call = Call(self, function, ctx, answer, key)
         self.running.add(call)
-        if self.draining:
+        if self.draining and not last:
             call.settle(None, ApiError.of("UNAVAILABLE", "The server is stopping; call again."))
             return call
         task = start_task(self._loop, self._run(call, raw, made_for))
@@ -172,6 +187,12 @@ class Calls:
         else:
             call.settle(payload, None)
 
+    def refused(self, path: str, transport: Transport, error: ApiError) -> None:
+        """Count a call of the function at `path`, if there is one, that is answered by `error` and never begins."""
+        if self.metrics is not None:
+            function = self.registry.functions.get(path)
+            self.metrics.refused(function.name if function is not None else "", transport, error.code)
+
     def internal(self, error: BaseException, name: str) -> ApiError:
         """Log what went wrong under an id of its own, and give the error that tells the client that id alone."""
         error_id = secrets.token_hex(8)
@@ -185,6 +206,9 @@ class Calls:
         self.running.discard(call)
         if not self.running:
             self._all_done.set()
+        if self.metrics is not None:
+            took = time.perf_counter() - call._began
+            self.metrics.ended(call.function.name, call.ctx.type, error.code if error else "OK", took)
         if self._access_log:
             access_logger.info(
                 "%s %s %s %.1f ms",
@@ -195,18 +219,23 @@ class Calls:
                 extra={"call": call.function.name, "transport": call.ctx.type, "code": error.code if error else "OK"},
             )
 
+    @property
+    def waiting_for_threads(self) -> int:
+        """How many calls of plain functions wait for a thread."""
+        return self._executor._work_queue.qsize()
+
     async def drain(self, seconds: float) -> None:
         """Refuse new calls, and wait for the running ones, at most so long; then cancel them, answered UNAVAILABLE."""
         self.draining = True
-        self._all_done.clear()
-        if self.running:
-            try:
-                async with asyncio.timeout(seconds):
+        try:
+            async with asyncio.timeout(seconds):
+                while self.running:
+                    self._all_done.clear()
                     await self._all_done.wait()
-            except TimeoutError:
-                logger.warning("%d calls did not end within %g s and are cancelled", len(self.running), seconds)
-        for call in list(self.running):
-            call.cancel(ApiError.of("UNAVAILABLE", "The server stopped before the call had ended."))
+        except TimeoutError:
+            logger.warning("%d calls did not end within %g s and are cancelled", len(self.running), seconds)
+            for call in list(self.running):
+                call.cancel(ApiError.of("UNAVAILABLE", "The server stopped before the call had ended."))
 
     async def close(self) -> None:
         """Cancel what still runs, and let go of the threads."""

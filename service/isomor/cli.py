@@ -19,6 +19,7 @@ from .client import build as client_build
 from .config import Config, Loaded, describe, load_config
 from .errors import BusUnavailable, ConfigError, LoadError, StartupError
 from .loader import Registry, load
+from .metrics.recorder import Metrics
 from .push import push_once
 from .server import sockets, workers
 
@@ -122,7 +123,8 @@ def serve(**values: Any) -> None:
     try:
         if place is not None:
             sock = sockets.bind(config, place.port, shared=True)
-            app.serve(config, registry, sock, place.say_ready, lifeline=place.lifeline)
+            metrics = place.metrics() if config.metrics.enabled else None
+            app.serve(config, registry, sock, place.say_ready, lifeline=place.lifeline, metrics=metrics)
             return
         for warning in loaded.warnings:
             logger.warning(warning)
@@ -130,12 +132,14 @@ def serve(**values: Any) -> None:
             with sockets.reserve(config) as sock:
                 port = sock.getsockname()[1]
                 announce = _announcement(config, registry, port)
-                code = workers.supervise(count, port, sys.argv[1:], config.server.drain_seconds, announce)
+                drain_seconds, counts = config.server.drain_seconds, config.metrics.enabled
+                code = workers.supervise(count, port, sys.argv[1:], drain_seconds, announce, metrics=counts)
             sys.exit(code)
         sock = sockets.bind(config, config.server.port)
         announce = _announcement(config, registry, sock.getsockname()[1])
         reload = (lambda keep: _load_registry(config, keep)) if config.watch else None
-        if app.serve(config, registry, sock, announce, reload=reload):
+        metrics = Metrics.alone() if config.metrics.enabled else None
+        if app.serve(config, registry, sock, announce, reload=reload, metrics=metrics):
             os.execv(sys.executable, [sys.executable, "-m", "isomor", *sys.argv[1:]])
     except ConfigError as error:
         _fail(error.faults)
@@ -149,7 +153,13 @@ def _announcement(config: Config, registry: Registry, port: int) -> Any:
         scheme = "https" if config.server.tls_cert else "http"
         host = "localhost" if config.server.host in ("0.0.0.0", "::", "") else config.server.host
         shown = f"[{host}]" if ":" in host else host
-        click.echo(f"isomor {isomor.__version__} serves {config.api.folder} at {scheme}://{shown}:{port}")
+        said = f"isomor {isomor.__version__} serves {config.api.folder} at {scheme}://{shown}:{port}"
+        if config.logging.format == "json":  # then who reads is no person
+            logger.info("%s: %d functions", said, len(registry.functions))
+            for note in registry.notes:
+                logger.info("%s", note)
+            return
+        click.echo(said)
         _print_functions(registry)
         sys.stdout.flush()
 

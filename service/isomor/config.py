@@ -129,7 +129,7 @@ class Docs:
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    enabled: bool = _setting(True, kinds.BOOLEAN, "Serve metrics for Prometheus. Accepted, not used yet.")
+    enabled: bool = _setting(True, kinds.BOOLEAN, "Count, and serve metrics for Prometheus at /metrics.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import importlib.machinery
 import importlib.util
 import inspect
 import keyword
+import os
 import re
 import sys
 import sysconfig
@@ -95,6 +96,9 @@ def load(
     if not folder.is_dir():
         fix = "make it (`isomor init` does, with a first function), or name another by api.folder / ISOMOR_SRC_FOLDER"
         raise LoadError([f"the api folder {folder} does not exist; {fix}"])
+    if not os.access(folder, os.R_OK | os.X_OK):
+        fix = f"let it, such as by `chmod -R a+rX` on it, or run as another user than {os.getuid()}"
+        raise LoadError([f"this user may not read the api folder {folder}; {fix}"])
     before = _take_modules(module_name)
     alien = before.get(module_name)
     if (alien is not None and not _is_ours(alien)) or (alien is None and _is_installed(module_name, folder)):

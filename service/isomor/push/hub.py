@@ -17,8 +17,9 @@ from typing import Any, Final, Protocol
 
 from ..errors import BusUnavailable, ConnectionClosed
 from ..messages import encode, gap_message, push_message, text_frame
+from ..metrics.recorder import Metrics
 from ..outcome import DONE, Failed, Outcome, Started, from_thread
-from .bus import Bus
+from .bus import Bus, BusStats
 
 logger = logging.getLogger("isomor")
 
@@ -85,11 +86,13 @@ class Hub:
         turn_bytes: what was pushed since a pusher last let others run.
     """
 
-    def __init__(self, bus: Bus) -> None:
+    def __init__(self, bus: Bus, metrics: Metrics | None = None) -> None:
+        """`metrics` is where pushes are counted; None: nowhere."""
         self.node = secrets.token_urlsafe(12)
         self.connections: set[Member] = set()
         self.turn_bytes = 0
         self._bus = bus
+        self._metrics = metrics
         self._topics: dict[str, _Topic] = {}
         self._by_id: dict[str, Member] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -120,6 +123,15 @@ class Hub:
     def ready(self) -> bool:
         """Whether pushes from anywhere reach the connections here."""
         return self._base_subscribed and self._bus.ready
+
+    @property
+    def topics(self) -> int:
+        """How many topics the connections here have joined."""
+        return len(self._topics)
+
+    def stats(self) -> BusStats:
+        """What the bus has counted."""
+        return self._bus.stats()
 
     async def _subscribe_base(self) -> None:
         for channel in (ALL, _NODE + self.node):
@@ -211,11 +223,14 @@ class Hub:
             channel, body = address(payload, topic, to)
         except (TypeError, ValueError, RecursionError) as error:
             return Failed("push", error)
+        kind = "topic" if topic is not None else "connection" if to is not None else "all"
         if threading.get_ident() == self._thread:
-            return self._publish(channel, body)
-        return from_thread(self._loop, "push", lambda: self._publish(channel, body))
+            return self._publish(channel, body, kind)
+        return from_thread(self._loop, "push", lambda: self._publish(channel, body, kind))
 
-    def _publish(self, channel: str, body: bytes) -> Outcome:
+    def _publish(self, channel: str, body: bytes, kind: str) -> Outcome:
+        if self._metrics is not None:
+            self._metrics.pushed(kind)
         self.turn_bytes += len(body) + 64
         return _Published(self, self._bus.publish(channel, body))
 
@@ -229,15 +244,22 @@ class Hub:
                 frame = text_frame(body)
                 for member in entry.members:
                     member.enqueue(frame)
+                self._delivered(len(entry.members))
         elif channel == ALL:
             frame = text_frame(body)
             for member in self.connections:
                 member.enqueue(frame)
+            self._delivered(len(self.connections))
         else:
             to, _, message = body.partition(b"\n")
             found = self._by_id.get(to.decode(errors="replace"))
             if found is not None:
                 found.enqueue(text_frame(message))
+                self._delivered(1)
+
+    def _delivered(self, count: int) -> None:
+        if self._metrics is not None:
+            self._metrics.delivered(count)
 
     def on_gap(self, channel: str, lost: int | None) -> None:
         """Pushes of a channel were lost: tell those who would have got them."""

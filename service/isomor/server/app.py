@@ -27,14 +27,16 @@ from ..calls import Calls
 from ..config import Config
 from ..errors import StartupError
 from ..loader import Registry, where
+from ..metrics.recorder import Metrics
 from ..push.bus import Bus, LocalBus
 from ..push.hub import Hub, set_current
 from . import http, pages
 from .client_pages import mount_client
+from .metrics_page import mount_metrics
 from .protocol import bound_to
 from .reload import Load, watch
 from .request import request_class
-from .sockets import BACKLOG, tls_context
+from .sockets import BACKLOG, is_awaited, tls_context
 from .worker import App, Worker
 
 logger = logging.getLogger("isomor")
@@ -54,6 +56,7 @@ def serve(
     *,
     lifeline: int | None = None,
     reload: Load | None = None,
+    metrics: Metrics | None = None,
 ) -> bool:
     """Serve until SIGTERM or SIGINT, then drain. Returns when all is let go.
 
@@ -64,6 +67,7 @@ def serve(
         on_ready: called when it serves.
         lifeline: a descriptor that closes when the parent of several workers ends.
         reload: loads the api folder anew, in watch mode.
+        metrics: where things are counted; None: nowhere.
 
     Returns:
         Whether it ended to be started anew, since startup has changed.
@@ -75,7 +79,7 @@ def serve(
     runner = asyncio.Runner(loop_factory=uvloop.new_event_loop, debug=False)
     try:
         with sock:
-            restart = runner.run(_serve(config, registry, sock, on_ready, lifeline, reload))
+            restart = runner.run(_serve(Server(config, registry, metrics), config, sock, on_ready, lifeline, reload))
     except BaseException:
         runner.close()
         raise
@@ -121,8 +125,8 @@ async def _end_user_tasks() -> None:
 
 
 async def _serve(
+    server: Server,
     config: Config,
-    registry: Registry,
     sock: socket.socket,
     on_ready: Callable[[], None],
     lifeline: int | None,
@@ -135,7 +139,6 @@ async def _serve(
         loop.add_signal_handler(number, _on_signal, stop)
     if lifeline is not None:
         loop.add_reader(lifeline, _on_orphaned, loop, lifeline, stop)
-    server = Server(config, registry)
     await server.start(sock)
     watcher = None
     if reload is not None:
@@ -171,8 +174,9 @@ def _on_signal(stop: asyncio.Event) -> None:
 class Server:
     """One worker's server. `worker` is there from `start` on."""
 
-    def __init__(self, config: Config, registry: Registry) -> None:
+    def __init__(self, config: Config, registry: Registry, metrics: Metrics | None) -> None:
         self._config = config
+        self._metrics = metrics
         self._registry = registry
         self._server: AsyncioServer | None = None
         self.worker: Worker
@@ -185,14 +189,16 @@ class Server:
             ConfigError: if Redis refuses us for good.
         """
         config = self._config
+        self._sock = sock
         calls = Calls(
             self._registry,
             timeout=config.call_timeout,
             threads=config.threads,
             debug=config.debug,
             access_log=config.logging.access,
+            metrics=self._metrics,
         )
-        hub = Hub(make_bus(config))
+        hub = Hub(make_bus(config), self._metrics)
         app = self._make_app()
         self.worker = Worker(config, app, calls, hub)
         await hub.start()
@@ -244,6 +250,8 @@ class Server:
             mount_client(app, lambda: self.worker)
         http.mount(app, lambda: self.worker)
         pages.mount_health(app, lambda: self.worker)
+        if self._metrics is not None:
+            mount_metrics(app, self.worker, self._metrics)
 
     async def _run_startup(self, app: App) -> None:
         startup = self._registry.hooks.startup
@@ -264,12 +272,14 @@ class Server:
         assert server is not None
         worker.draining = True
         logger.info("stopping: %d calls are running", len(worker.calls.running))
-        with contextlib.suppress(Exception):
-            server.close()
-        closing = asyncio.create_task(self._close_websockets())
-        await worker.calls.drain(self._config.server.drain_seconds)
+        until = worker.loop.time() + self._config.server.drain_seconds
+        await self._stop_listening(server)
+        closing = asyncio.create_task(self._close_websockets(until + 1))
+        await worker.calls.drain(until - worker.loop.time())
         await closing
-        await self._let_requests_end(server)
+        await self._let_requests_end(server, until)
+        await worker.calls.drain(0)  # what connections that had just come in have begun since
+        await self._let_requests_end(server, until + 1)
         await server.before_stop()
         await _end_user_tasks()
         set_current(None)
@@ -284,19 +294,25 @@ class Server:
         await server.after_stop()
         logger.info("stopped")
 
-    async def _close_websockets(self) -> None:
+    async def _stop_listening(self, server: AsyncioServer) -> None:
+        """Close the port, once all who have connected already are let in: the kernel would reset them."""
+        until = self.worker.loop.time() + 1
+        with contextlib.suppress(Exception):
+            while is_awaited(self._sock) and self.worker.loop.time() < until:
+                await asyncio.sleep(0)
+            server.close()
+
+    async def _close_websockets(self, until: float) -> None:
         """Close each once it has no call running, in small batches, until all have said goodbye or time is up."""
         connections, loop = self.worker.connections, self.worker.loop
-        until = loop.time() + self._config.server.drain_seconds + 1
         while connections and loop.time() < until:
             calm = [connection for connection in connections if not (connection.busy or connection.closed)]
             for connection in calm[:_BATCH]:
                 connection.restart()
             await asyncio.sleep(_BATCH_PAUSE)
 
-    async def _let_requests_end(self, server: AsyncioServer) -> None:
+    async def _let_requests_end(self, server: AsyncioServer, until: float) -> None:
         """Wait for requests that Sanic answers, for as long as calls may take to end."""
-        until = self.worker.loop.time() + self._config.server.drain_seconds
         while True:
             for protocol in list(server.connections):
                 protocol.close_if_idle()

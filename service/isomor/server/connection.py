@@ -82,6 +82,8 @@ class WsConnection(WSListener):
         self.peer = Peer(worker, self._request, self._outbox, self._end)
         worker.connections.add(self)
         worker.hub.add(self.peer)
+        if worker.metrics is not None:
+            worker.metrics.opened(len(worker.connections))
         if config.timeout > 0:
             worker.idle.add(worker.loop.time() + config.timeout, self)
         if config.ping_seconds > 0:
@@ -119,6 +121,9 @@ class WsConnection(WSListener):
         if self._close_timer is not None:
             self._close_timer.cancel()
         self._worker.connections.discard(self)
+        if self._worker.metrics is not None:
+            goodbye: Any = self._transport.close_handshake
+            self._worker.metrics.closed(goodbye.sent.code if goodbye else 1006, len(self._worker.connections))
         self.peer.disconnected()
         self._waiting.clear()
         if self._worker.config.cancel_on_disconnect:
@@ -268,7 +273,7 @@ class WsConnection(WSListener):
         try:
             message = messages.decode_client_message(text)
         except ApiError as error:
-            self._send_error(messages.read_id(text), error)
+            self._refuse(messages.read_id(text), error)
             return
         action = message.action
         if action == "API":
@@ -283,19 +288,19 @@ class WsConnection(WSListener):
             self._cancel(message.id)
         else:
             said = f"There is no action {action[:40]!r}: send API, CANCEL or PING."
-            self._send_error(message.id, ApiError.of("BAD_MESSAGE", said))
+            self._refuse(message.id, ApiError.of("BAD_MESSAGE", said))
 
     def _start(self, message: ClientMessage) -> None:
         call_id = message.id
         if call_id is None or call_id in self._running:
             said = "A call needs an id." if call_id is None else "A call with this id is running; give each its own."
-            self._send_error(call_id, ApiError.of("BAD_MESSAGE", said))
+            self._refuse(call_id, ApiError.of("BAD_MESSAGE", said), message.url_path)
             return
         calls = self._worker.calls
         try:
             function = calls.registry.find(message.url_path, "ws")
         except ApiError as error:
-            self._send_error(call_id, error)
+            self._refuse(call_id, error, message.url_path)
             return
         ctx = WsContext(function.name, self.peer, call_id, message.cookie)
         call = calls.start(function, message.args, ctx, self._answer, key=call_id, made_for=message.hash)
@@ -311,6 +316,11 @@ class WsConnection(WSListener):
         if not self._reading:
             self._advance()
 
+    def _refuse(self, call_id: CallId, error: ApiError, path: str = "") -> None:
+        """Answer a message that leads to no call."""
+        self._worker.calls.refused(path, "ws", error)
+        self._send_error(call_id, error)
+
     def _send_error(self, call_id: CallId, error: ApiError) -> None:
         self.enqueue(messages.text_frame(messages.error_message(call_id, error)))
 
@@ -321,7 +331,8 @@ class WsConnection(WSListener):
         for message in self._waiting:
             if message.id == call_id:
                 self._waiting.remove(message)
-                self._send_error(call_id, ApiError.of("CANCELLED", "The call was cancelled before it began."))
+                error = ApiError.of("CANCELLED", "The call was cancelled before it began.")
+                self._refuse(call_id, error, message.url_path)
                 self._advance()
                 return
 

@@ -46,10 +46,12 @@ class _Handler:
         self.cors = {"vary": "Origin"} if worker.config.security.origins else {}
 
     async def answer(self) -> HTTPResponse:
+        self.request.ctx.isomor_counted = True  # here, whatever comes of it
         try:
             self._check_origin()
             response = await self._dispatch()
         except ApiError as error:
+            self.worker.calls.refused(self.request.path, "http", error)
             response = error_response(error)
             if error.code == "METHOD_NOT_ALLOWED":
                 response.headers["allow"] = self.allowed
@@ -76,12 +78,8 @@ class _Handler:
         if request.method == "OPTIONS":
             return self._options(allowed)
         if request.method not in allowed.split(", "):
-            error = ApiError.of(
-                "METHOD_NOT_ALLOWED", f"{function.name} is called by {allowed.replace(', OPTIONS', '')}."
-            )
-            response = error_response(error)
-            response.headers["allow"] = allowed
-            return response
+            message = f"{function.name} is called by {allowed.replace(', OPTIONS', '')}."
+            raise ApiError.of("METHOD_NOT_ALLOWED", message)
         self.worker.calls.registry.find(request.path, "http")
         sent = self._body() if request.method == "POST" else self._query(function)
         return await self._call(function, sent)
@@ -130,7 +128,10 @@ class _Handler:
             else:
                 outcome.set_exception(error or ApiError.of("INTERNAL", ""))
 
-        call = self.worker.calls.start(function, sent.args, ctx, settled, made_for=sent.hash)
+        # Who had connected before we began to stop is heard once: a proxy would not send its request again elsewhere.
+        protocol: Any = request.protocol
+        first = protocol.requests == 1
+        call = self.worker.calls.start(function, sent.args, ctx, settled, made_for=sent.hash, last=first)
         try:
             payload = await outcome
         except ApiError as error:
@@ -191,13 +192,21 @@ class Errors(ErrorHandler):
             return error_response(error)
         return response
 
+    def _refuse(self, request: Request, error: ApiError) -> HTTPResponse:
+        """Answer by `error`, and count it where it ends a call that has not come to us: by middleware, or its size."""
+        calls = self._worker_of().calls
+        if request.path in calls.registry.functions and not hasattr(request.ctx, "isomor_counted"):
+            calls.refused(request.path, "http", error)
+        return error_response(error)
+
     def default(self, request: Request, exception: Exception) -> Any:
         if isinstance(exception, ApiError):
-            return error_response(exception)
+            return self._refuse(request, exception)
         if isinstance(exception, asyncio.CancelledError):
             return error_response(ApiError.of("CANCELLED", "The client has gone."))  # which nobody will read
         if not isinstance(exception, SanicException):
-            return error_response(self._worker_of().calls.internal(exception, f"{request.method} {request.path}"))
+            error = self._worker_of().calls.internal(exception, f"{request.method} {request.path}")
+            return self._refuse(request, error)
         if isinstance(exception, NotFound) and self._static is not None and request.method in ("GET", "HEAD"):
             return self._file(request)
         status = exception.status_code
@@ -208,7 +217,7 @@ class Errors(ErrorHandler):
         code = _BY_STATUS.get(status, "BAD_MESSAGE" if status < 500 else "INTERNAL")
         # What a route of the user's own says with a 4xx is meant for the client.
         message = _SAID.get(code) or (str(exception) if status < 500 else "") or "The request cannot be answered."
-        response = error_response(ApiError(message, code, status))
+        response = self._refuse(request, ApiError(message, code, status))
         response.headers.update(getattr(exception, "headers", None) or {})
         if isinstance(exception, MethodNotAllowed):
             ours = request.path in self._worker_of().calls.registry.functions

@@ -78,7 +78,14 @@ class Peer(Connection):
             frame = messages.text_frame(messages.push_message(messages.encode(payload), None, call_id))
         except (TypeError, ValueError, RecursionError) as error:
             return Failed("ctx.push", error)
-        return self._on_loop("ctx.push", lambda: self._push(frame))
+        return self._on_loop("ctx.push", lambda: self._push_to_caller(frame))
+
+    def _push_to_caller(self, frame: bytes) -> Outcome:
+        metrics = self._worker.metrics
+        if metrics is not None:
+            metrics.pushed("caller")
+            metrics.delivered(0 if self.closed else 1)
+        return self._push(frame)
 
     def _push(self, frame: bytes) -> Outcome:
         if self.closed:

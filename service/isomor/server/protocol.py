@@ -6,6 +6,7 @@ connection that is kept alive: then Sanic's task is ended, and its transport goe
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any, Final
 
@@ -31,34 +32,40 @@ from .worker import Worker
 
 _LONGEST_HEAD: Final = 16 * 1024
 
+# While the server stops, whoever has just connected may say so long what it wants.
+_GRACE: Final = 1.0
+
 
 class IsomorProtocol(WebSocketProtocol):
     """Sanic's protocol, with a look at each request before Sanic sees it.
 
-    `worker` is set on a subclass by `bound_to`: Sanic makes the instances, and hands on nothing of ours.
+    `worker` is set on a subclass by `bound_to`: Sanic makes the instances, and hands on nothing of ours. `requests` is
+    how many have begun on this connection.
     """
 
-    __slots__ = ("_head_timer", "_taken")
+    __slots__ = ("_head_timer", "_opened", "_taken", "requests")
 
     worker: Worker
 
     def connection_made(self, transport: Any) -> None:
         """As in Sanic, but for the task: that is made when a request is Sanic's."""
-        if self.worker.draining:
-            transport.abort()
-            return
         transport.set_write_buffer_limits(low=16384, high=65536)
         self.connections.add(self)
         self.transport = transport
         self.recv_buffer = bytearray()
         self.conn_info = ConnInfo(transport, unix=self._unix)
         self._taken = False
+        self._opened = time.monotonic()
+        self.requests = 0
         self.request_handler = self._handle
         # Sanic's own clocks tick from its task on; a peer that says nothing, or never ends its head, is ours to end.
         self._head_timer = self.loop.call_later(self.request_timeout, self.abort)
 
     async def _handle(self, request: Any) -> None:
         """As in Sanic, but that no route or middleware of the user's ends the server: sys.exit passes event loops."""
+        self.requests += 1
+        if self.worker.draining and self.requests == 1 and self.http is not None:
+            self.http.keep_alive = False
         try:
             await self.app.handle_request(request)
         except (SystemExit, KeyboardInterrupt) as error:
@@ -164,6 +171,10 @@ class IsomorProtocol(WebSocketProtocol):
         http = self.http
         if http is not None and http.stage is not Stage.IDLE:
             http.keep_alive = False
+            return False
+        # A request may be on the way, or not be read yet, and a proxy would not send that again.
+        since = self._opened if self._task is None else self._time if self.recv_buffer else -math.inf
+        if time.monotonic() - since < _GRACE:
             return False
         self._head_timer.cancel()
         self.close()

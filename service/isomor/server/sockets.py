@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import select
 import socket
 import ssl
 from typing import Final
@@ -38,6 +40,13 @@ def bind(config: Config, port: int, *, shared: bool = False) -> socket.socket:
     return sock
 
 
+def is_awaited(sock: socket.socket) -> bool:
+    """Whether a listening socket has connections that wait to be accepted."""
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(0))
+
+
 def reserve(config: Config) -> socket.socket:
     """A socket that keeps the port for several workers, and takes no connection itself.
 
@@ -61,6 +70,10 @@ def tls_context(config: Config) -> ssl.SSLContext | None:
     """
     if config.server.tls_cert is None or config.server.tls_key is None:
         return None
+    for key, file in (("server.tls_cert", config.server.tls_cert), ("server.tls_key", config.server.tls_key)):
+        if not os.access(file, os.R_OK):  # OpenSSL would not say which
+            fix = f"give it to user {os.getuid()}, or to a group that this one is in"
+            raise ConfigError([f"{key}={str(file)!r}: this user may not read it; {fix}"])
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.set_alpn_protocols(["http/1.1"])
     try:

@@ -36,6 +36,7 @@ class Worker:
         idle: closes connections that idle.
         pings: finds dead peers.
         draining: whether the server is about to stop.
+        metrics: where things are counted; None: nowhere.
     """
 
     def __init__(self, config: Config, app: App, calls: Calls, hub: Hub) -> None:
@@ -43,6 +44,7 @@ class Worker:
         self.app = app
         self.calls = calls
         self.hub = hub
+        self.metrics = calls.metrics
         self.connections: set[WsConnection] = set()
         self.loop = asyncio.get_running_loop()
         self.thread = threading.get_ident()

@@ -18,9 +18,13 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from ..metrics.recorder import Metrics
+from ..metrics.region import make_file, open_file
+
 logger = logging.getLogger("isomor")
 
-# What a worker is told: the port, and the descriptors of the pipe to say ready on and of the parent's lifeline.
+# What a worker is told: the port; the descriptors of the pipe to say ready on, of the parent's lifeline, and of the
+# file of metrics, if there is one; which place among the workers is its own, and how many there are.
 VARIABLE: Final = "_ISOMOR_WORKER"
 
 _POLL: Final = 0.1
@@ -29,15 +33,18 @@ _GRACE: Final = 10.0
 
 
 class _Worker:
-    def __init__(self, port: int, lifeline: int, arguments: Sequence[str]) -> None:
+    def __init__(
+        self, port: int, lifeline: int, metrics: int, place: int, count: int, arguments: Sequence[str]
+    ) -> None:
+        self.place = place
         self.ready_pipe, ready = os.pipe()
         self.ready = False
         self.began = time.monotonic()
-        environment = os.environ | {VARIABLE: f"{port},{ready},{lifeline}"}
+        environment = os.environ | {VARIABLE: f"{port},{ready},{lifeline},{metrics},{place},{count}"}
         # A session of its own: a Ctrl-C in a terminal reaches the parent alone, which then stops all.
         self.process = subprocess.Popen(
             [sys.executable, "-m", "isomor", *arguments],
-            pass_fds=(ready, lifeline),
+            pass_fds=[descriptor for descriptor in (ready, lifeline, metrics) if descriptor >= 0],
             env=environment,
             start_new_session=True,
         )
@@ -55,7 +62,13 @@ class _Worker:
 
 
 def supervise(
-    count: int, port: int, arguments: Sequence[str], drain_seconds: float, on_ready: Callable[[], None]
+    count: int,
+    port: int,
+    arguments: Sequence[str],
+    drain_seconds: float,
+    on_ready: Callable[[], None],
+    *,
+    metrics: bool = True,
 ) -> int:
     """Run `count` workers until SIGTERM or SIGINT.
 
@@ -65,6 +78,7 @@ def supervise(
         arguments: of the command line, after `isomor`.
         drain_seconds: how long workers take to stop.
         on_ready: called once all of them serve.
+        metrics: whether they count, in memory that they share.
 
     Returns:
         The exit code: 1 where a worker of the first ones could not start, else 0.
@@ -73,24 +87,39 @@ def supervise(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda got, _frame: stop.append(got))
     lifeline, held = os.pipe()  # its other end closes when this process ends, however it ends
-    workers = [_Worker(port, lifeline, arguments) for _ in range(count)]
+    counts = _make_file(count) if metrics else -1
+
+    def make(place: int) -> _Worker:
+        return _Worker(port, lifeline, counts, place, count, arguments)
+
+    workers = [make(place) for place in range(count)]
     code = 0
     try:
-        code = _watch_over(workers, stop, lambda: _Worker(port, lifeline, arguments), on_ready)
+        code = _watch_over(workers, stop, make, on_ready)
     finally:
         _stop(workers, drain_seconds + _GRACE, stop)
+        if counts >= 0:
+            os.close(counts)
         os.close(lifeline)
         os.close(held)
     return code
 
 
+def _make_file(count: int) -> int:
+    try:
+        return make_file(count)
+    except OSError as error:
+        logger.warning("there are no metrics, for want of memory that workers share: %s", error)
+        return -1
+
+
 def _watch_over(
-    workers: list[_Worker], stop: list[int], make: Callable[[], _Worker], on_ready: Callable[[], None]
+    workers: list[_Worker], stop: list[int], make: Callable[[int], _Worker], on_ready: Callable[[], None]
 ) -> int:
     first = set(workers)
     all_ready = False
     pause = 0.0
-    again_at: list[float] = []
+    again_at: list[tuple[float, int]] = []
     while not stop:
         for worker in list(workers):
             code = worker.look()
@@ -103,14 +132,14 @@ def _watch_over(
             lived = time.monotonic() - worker.began
             pause = min(max(pause * 2, 0.5), _LONGEST_PAUSE) if lived < _LONGEST_PAUSE * 2 else 0.0
             logger.error("worker %d ended with %d; a new one starts in %.1f s", worker.process.pid, code, pause)
-            again_at.append(time.monotonic() + pause)
+            again_at.append((time.monotonic() + pause, worker.place))
         if not all_ready and not again_at and all(worker.ready for worker in workers):
             all_ready = True
             on_ready()
             logger.info("%d workers are ready", len(workers))
-        for moment in [moment for moment in again_at if moment <= time.monotonic()]:
-            again_at.remove(moment)
-            workers.append(make())
+        for due in [due for due in again_at if due[0] <= time.monotonic()]:
+            again_at.remove(due)
+            workers.append(make(due[1]))
         time.sleep(_POLL)
     return 0
 
@@ -135,7 +164,14 @@ class Place:
     """A worker's side: the socket that it accepts on, and how it knows of its parent's end."""
 
     def __init__(self) -> None:
-        self.port, self._ready, self.lifeline = (int(part) for part in os.environ.pop(VARIABLE).split(","))
+        told = (int(part) for part in os.environ.pop(VARIABLE).split(","))
+        self.port, self._ready, self.lifeline, self._metrics, self._place, self._count = told
+
+    def metrics(self) -> Metrics | None:
+        """Where this worker counts; None where there are no metrics."""
+        if self._metrics < 0:
+            return None
+        return Metrics(open_file(self._metrics, self._count), self._place)
 
     def say_ready(self) -> None:
         """Tell the parent that this worker serves."""
