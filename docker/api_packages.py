@@ -30,6 +30,7 @@ from isomor.errors import ConfigError
 VOLUME = Path(os.environ.get("API_PACKAGES_VOLUME", "/packages"))
 CONSTRAINTS = Path("/app/constraints.txt")
 PIP = ["/usr/local/bin/python", "-m", "pip", "--python", sys.executable]
+OPTIONS = ["install", "--no-cache-dir", "--no-input", "--no-warn-script-location", "--disable-pip-version-check"]
 
 # Sets that are kept: that of now, and those of containers that an update has yet to replace.
 _KEPT = 3
@@ -117,8 +118,7 @@ def _install(requirements: Path, folder: Path) -> None:
     constraint = ["--constraint", str(CONSTRAINTS)] if CONSTRAINTS.is_file() else []
     try:
         done = subprocess.run(
-            [*PIP, "install", "--no-cache-dir", "--no-input", "--disable-pip-version-check"]
-            + ["--no-warn-script-location", "--prefix", str(beside), *constraint, "--requirement", str(requirements)],
+            [*PIP, *OPTIONS, "--prefix", str(beside), *constraint, "--requirement", str(requirements)],
             cwd=requirements.parent,  # what is named by a relative path is looked up there
             env=os.environ | {"TMPDIR": str(scratch), "HOME": str(scratch)},
             stdout=subprocess.PIPE,

@@ -47,9 +47,10 @@ def test_auth_is_a_cookie_that_scripts_cannot_read(server):
 
 
 def test_theme_is_a_cookie_that_scripts_can_read(server):
-    value, attributes = cookie(server.post("set_theme", "dark"), "theme")
-    assert value == "dark"
-    assert "httponly" not in attributes
+    for theme in ("light", "system", "dark"):
+        value, attributes = cookie(server.post("set_theme", theme), "theme")
+        assert value == theme
+        assert "httponly" not in attributes
     assert server.call("get_theme") is None
     assert server.call("get_theme", headers={"Cookie": "theme=dark"}) == "dark"
     with server.ws() as ws:
@@ -57,6 +58,38 @@ def test_theme_is_a_cookie_that_scripts_can_read(server):
         assert ws.call("get_theme", cookie="theme=dark") == "dark"
     with pytest.raises(CallFailed, match="INVALID_ARGS"):
         server.call("set_theme", "pink")
+
+
+def test_a_connection_that_is_dropped(server):
+    with server.ws() as ws:
+        ws.send_call("drop_connection")
+        assert ws.wait_closed() == 1012
+    with pytest.raises(CallFailed, match="UPGRADE_REQUIRED"):
+        server.call("drop_connection")
+
+
+def test_a_function_has_cookies_sent(server):
+    with server.ws() as ws:
+        for on in (True, False):
+            ws.call("use_cookies", on)
+            assert ws.config() == {"withCookie": on}
+    with pytest.raises(CallFailed, match="UPGRADE_REQUIRED"):
+        server.call("use_cookies", True)
+
+
+def test_startup_has_cookies_sent_where_it_is_told_to(server, serve):
+    with server.ws() as ws:
+        assert ws.call("get_cookie_default") is server.call("get_cookie_default") is False
+        assert [message for message in ws.inbox if message["action"] == "CONF"] == []
+    other = serve(REPOSITORY / "api", env={"WS_WITH_COOKIE": "1"})
+    assert other.call("get_cookie_default") is True
+    with other.ws() as ws:
+        assert ws.config() == {"withCookie": True}
+
+
+def test_the_container_is_the_same_by_either_transport(server):
+    with server.ws() as ws:
+        assert ws.call("get_container") == ws.call("join_room", "kitchen") == server.call("get_container")
 
 
 @pytest.mark.parametrize("name", ["get_auth", "set_auth", "set_theme"])

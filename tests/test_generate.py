@@ -327,7 +327,7 @@ def test_the_packages(app):
     assert api["type"] == "module"
     assert api["exports"]["./*"] == {"types": "./*.d.ts", "default": "./*.js"}
     assert api["dependencies"] == {"isomor": "file:../isomor"}
-    assert re.fullmatch(r"0\.0\.0-x[0-9a-f]{12}", api["version"])
+    assert "version" not in api, "npm would write it into a lock, which would then change with every function"
     runtime = json.loads((app / "isomor-client/isomor/package.json").read_text())
     assert runtime["name"] == "isomor"
     assert not {"devDependencies", "scripts"} & runtime.keys()
@@ -340,13 +340,10 @@ def test_the_packages(app):
             assert str(app) not in content.decode(), name
 
 
-def test_the_version_says_what_is_in_it(app):
+def test_a_change_is_in_one_file(app):
     build(app)
-    manifest = app / "isomor-client/api/package.json"
-    first = json.loads(manifest.read_text())["version"]
     write_files(app, {"api/add.py": API["add.py"].replace("b: int", "c: int")})
-    assert "2 files changed" in build(app)  # what names it, and package.json
-    assert json.loads(manifest.read_text())["version"] != first
+    assert "1 files changed" in build(app)
 
 
 def test_a_module_of_another_name(app):

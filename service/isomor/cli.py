@@ -8,20 +8,21 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 import isomor
 
 from . import client_call, logs
-from .client import build as client_build
 from .config import Config, Loaded, describe, load_config
 from .errors import BusUnavailable, ConfigError, LoadError, StartupError
 from .loader import Registry, load
 from .metrics.recorder import Metrics
-from .push import push_once
 from .server import sockets, workers
+
+if TYPE_CHECKING:
+    from .client.build import Built
 
 logger = logging.getLogger("isomor")
 
@@ -186,6 +187,8 @@ def check(**values: Any) -> None:
 @_settings
 def build(out: str | None, only_check: bool, **values: Any) -> None:
     """Write the typed client: the packages that a front end imports functions from."""
+    from .client import build as client_build
+
     config = _load_config(values).config
     folder = Path(out).absolute() if out else config.client.folder
     try:
@@ -201,7 +204,7 @@ def build(out: str | None, only_check: bool, **values: Any) -> None:
     _print_built(built, folder, config.api.module_name)
 
 
-def _print_built(built: client_build.Built, folder: Path, module: str) -> None:
+def _print_built(built: Built, folder: Path, module: str) -> None:
     count = len(built.changed)
     click.echo(f"{folder}: {f'{count} files changed' if count else 'up to date'}")
     if built.manifest is None:
@@ -255,6 +258,8 @@ def health(**values: Any) -> None:
 @_settings
 def push(payload: str, topic: str | None, to: str | None, **values: Any) -> None:
     """Push JSON to browsers, through Redis: to a topic, to one connection, or to everyone."""
+    from .push import push_once
+
     config = _load_config(values).config
     if config.redis.url is None:
         _fail(["redis.url is not set: a push from another process goes through Redis; set ISOMOR_REDIS_URL"])

@@ -1,4 +1,7 @@
-"""The far end of `isomor call` and `isomor health`: a client of a running server."""
+"""The far end of `isomor call` and `isomor health`: a client of a running server.
+
+Health is asked every few seconds, so what only `call` needs is imported there.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,6 @@ import urllib.request
 from typing import Any
 
 import click
-from websockets.exceptions import WebSocketException
-from websockets.sync.client import connect
 
 from .config import Config
 
@@ -73,6 +74,8 @@ def call(base: str, module: str, name: str, arguments: str) -> int:
     Returns:
         The exit code: 0 for a result, 1 for an error, 2 where `arguments` is not a JSON array.
     """
+    from websockets.exceptions import WebSocketException
+
     try:
         args = json.loads(arguments)
     except ValueError:
@@ -92,6 +95,8 @@ def call(base: str, module: str, name: str, arguments: str) -> int:
 
 
 def _call_ws(base: str, path: str, args: list[Any]) -> int:
+    from websockets.sync.client import connect
+
     url = base.replace("http", "ws", 1) + "/isomor/ws"
     with connect(url, ssl=_tls(url), max_size=None, proxy=None) as ws:
         ws.send(json.dumps({"action": "API", "id": 1, "urlPath": path, "args": args}))

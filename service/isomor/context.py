@@ -6,15 +6,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal
-
-from sanic.cookies.request import parse_cookie
-from sanic.cookies.response import Cookie, SameSite
-from sanic.exceptions import ServerError
-from sanic.request import Request
+from typing import TYPE_CHECKING, Any, Literal
 
 from .messages import CallId
 from .outcome import Outcome
+
+if TYPE_CHECKING:  # Sanic takes most of the time that `import isomor` would take, and commands do without
+    from sanic.cookies.response import SameSite
+    from sanic.request import Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +59,9 @@ class Connection(ABC):
 
     @abstractmethod
     def close(self, code: int = 1000, reason: str = "") -> None:
-        """Close it, with a close code (1000, or 3000 to 4999) and a reason of at most 123 bytes.
+        """Close it, with a close code (1000; 1012, for clients to come back; 3000 to 4999) and a reason.
+
+        The reason has at most 123 bytes.
 
         Raises:
             ValueError: if the code or the reason cannot be sent.
@@ -157,6 +158,9 @@ class HttpResponse:
         Raises:
             ValueError: for a name, value or attribute that no cookie can have.
         """
+        from sanic.cookies.response import Cookie
+        from sanic.exceptions import ServerError
+
         if expires is not None:
             if expires.tzinfo is None:
                 raise ValueError(f"set_cookie expires={expires!r}: give a datetime with a time zone")
@@ -187,6 +191,8 @@ class HttpResponse:
 
 
 def _parse(header: str) -> dict[str, str]:
+    from sanic.cookies.request import parse_cookie
+
     return {name: values[0] for name, values in parse_cookie(header).items()}
 
 

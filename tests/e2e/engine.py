@@ -1,4 +1,4 @@
-"""A container engine as tests use it: images, containers, and a compose project. All that is started here is removed."""
+"""A container engine as tests use it: images, containers, and a compose project. What is started here is removed."""
 
 from __future__ import annotations
 
@@ -61,9 +61,7 @@ class Container:
         port: the port inside that is published on loopback; None: none.
     """
 
-    def __init__(
-        self, image: str, *arguments: str, options: Iterable[str] = HARDENED, port: int | None = 3005
-    ) -> None:
+    def __init__(self, image: str, *arguments: str, options: Iterable[str] = HARDENED, port: int | None = 3005) -> None:
         self.name = f"isomor-e2e-{secrets.token_hex(4)}"
         self.port = free_port() if port else None
         self.named = {option.partition(":")[0] for option in options}  # volumes that outlive it

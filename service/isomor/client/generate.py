@@ -195,11 +195,10 @@ def _code_of(one: _Read, names: Names, config: Config, base_import: str) -> str:
 
 
 def _package(files: dict[str, str], module: str, runtime: str) -> dict[str, bytes]:
-    """These with their package.json, whose version says what is in them."""
+    """These with their package.json, whose version says what is in them; a folder that npm links needs none."""
     package: dict[str, Any] = {
         "//": MARK,
         "name": module,
-        "version": "",
         "private": True,
         "type": "module",
         "sideEffects": False,
@@ -209,7 +208,8 @@ def _package(files: dict[str, str], module: str, runtime: str) -> dict[str, byte
         },
         "dependencies": {"isomor": runtime},
     }
-    digest = hashlib.sha256(json.dumps([sorted(files.items()), package]).encode()).hexdigest()[:12]
-    package["version"] = f"0.0.0-x{digest}"  # a letter first: npm takes no number that begins with 0
+    if not runtime.startswith("file:"):  # npm would note it in the front end's lock, for every change of a function
+        digest = hashlib.sha256(json.dumps([sorted(files.items()), package]).encode()).hexdigest()[:12]
+        package["version"] = f"0.0.0-x{digest}"  # a letter first: npm takes no number that begins with 0
     files["package.json"] = json.dumps(package, indent=2, ensure_ascii=False) + "\n"
     return {name: files[name].encode() for name in sorted(files)}

@@ -19,7 +19,7 @@ from prometheus_client.registry import Collector
 
 from .recorder import Metrics
 from .region import Key, Region
-from .table import BOUNDS, BUILD, METRICS, WORKERS, Metric
+from .table import BOUNDS, BUILD, CALLS, DURATION, METRICS, WORKERS, Metric
 
 logger = logging.getLogger("isomor")
 
@@ -111,14 +111,18 @@ class _Known:
             if kind is None or not (alive or kind in ("counter", "histogram")):
                 continue
             found: list[float] = [values[place] for place in range(first, first + size)]
-            others = rows[name].get(labels)
-            if others is None:
-                rows[name][labels] = found
-            elif kind == "least":
-                others[0] = min(others[0], found[0])
+            if name == DURATION:
+                _add(rows[CALLS], labels, [sum(found[:-1])])
+                _add(rows[DURATION], labels[:-1], found)  # all codes are one
+            elif kind == "least" and labels in rows[name]:
+                rows[name][labels] = min(rows[name][labels], found)
             else:
-                for index, value in enumerate(found):
-                    others[index] += value
+                _add(rows[name], labels, found)
+
+
+def _add(rows: dict[Key, list[float]], labels: Key, found: list[float]) -> None:
+    others = rows.get(labels)
+    rows[labels] = found if others is None else [one + other for one, other in zip(others, found, strict=True)]
 
 
 _KIND: Final = {metric.name: metric.kind for metric in METRICS}

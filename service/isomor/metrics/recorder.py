@@ -1,6 +1,6 @@
-"""What is counted, while it happens. A call pays less than half a microsecond for it: two look-ups and three additions.
+"""What is counted, while it happens. A call pays about half a microsecond for it: the clock, a look-up, two additions.
 
-prometheus_client's own counters take ten times that, and need a folder that can be written to for several processes.
+prometheus_client's own counters take six times that, and need a folder that can be written to for several processes.
 """
 
 from __future__ import annotations
@@ -12,11 +12,25 @@ from collections.abc import Sequence
 from typing import Final
 
 from .region import Key, Region, alone
-from .table import BOUNDS, BY_NAME, CLOSES, CODES, GONE, KINDS, LONGEST_CODE, METRICS, MOST_CODES, OTHER
+from .table import (
+    BOUNDS,
+    BY_NAME,
+    CALLS,
+    CLOSES,
+    CODES,
+    DURATION,
+    GONE,
+    KINDS,
+    LONGEST_CODE,
+    METRICS,
+    MOST_CODES,
+    OTHER,
+)
 
 logger = logging.getLogger("isomor")
 
 _SUM: Final = len(BOUNDS) + 1  # of a histogram's numbers, the one behind its buckets
+_FIRST_BOUND: Final = BOUNDS[0]
 
 
 class Metrics:
@@ -35,8 +49,8 @@ class Metrics:
         region.begin()
         self._values = region.values
         self._places: dict[Key, int] = {key: first for key, first, _, _ in region.rows()}
-        self._calls: dict[tuple[str, str, str], tuple[int, int, int]] = {}
-        self._codes = {key[-1] for key in self._places if key[0] == "isomor_calls_total"} - CODES
+        self._calls: dict[tuple[str, str, str], tuple[int, int]] = {}
+        self._codes = {key[-1] for key in self._places if key[0] in (CALLS, DURATION)} - CODES
         self._seen: dict[str, float] = {}
         self._full = False
         left = self._place("isomor_connections")
@@ -93,19 +107,20 @@ class Metrics:
             code: `OK`, or the error's code.
             seconds: how long it took.
         """
-        count, buckets, total = self._calls.get((function, transport, code)) or self._new_call(
-            function, transport, code
-        )
+        try:
+            bucket, total = self._calls[function, transport, code]
+        except KeyError:
+            bucket, total = self._new_call(function, transport, code)
+        if seconds > _FIRST_BOUND:
+            bucket += bisect_left(BOUNDS, seconds)
         values = self._values
-        values[count] += 1.0
-        values[buckets + bisect_left(BOUNDS, seconds)] += 1.0
+        values[bucket] += 1.0
         values[total] += seconds
 
-    def _new_call(self, function: str, transport: str, code: str) -> tuple[int, int, int]:
+    def _new_call(self, function: str, transport: str, code: str) -> tuple[int, int]:
         code = self._bounded(code)
-        buckets = self._place("isomor_call_duration_seconds", function, transport)
-        places = (self._place("isomor_calls_total", function, transport, code), buckets, buckets + _SUM)
-        self._calls[function, transport, code] = places
+        first = self._place(DURATION, function, transport, code)
+        self._calls[function, transport, code] = places = (first, first + _SUM)
         return places
 
     def refused(self, function: str, transport: str, code: str) -> None:
@@ -116,7 +131,7 @@ class Metrics:
             transport: `http` or `ws`.
             code: the error's code.
         """
-        self._values[self._place("isomor_calls_total", function, transport, self._bounded(code))] += 1.0
+        self._values[self._place(CALLS, function, transport, self._bounded(code))] += 1.0
 
     def _bounded(self, code: str) -> str:
         """The code, or what stands for those that are too many."""

@@ -43,14 +43,17 @@ CLOSES: Final = (*(str(int(code)) for code in CloseCode), GONE, "other")
 
 KINDS: Final = ("topic", "all", "connection", "caller")
 
+# A call that was begun is counted once, in a histogram for each code; what both of these say is made of those.
+CALLS: Final = "isomor_calls_total"
+DURATION: Final = "isomor_call_duration_seconds"
 _CALL: Final = ("function", "transport")
 
 METRICS: Final = (
     Metric("isomor_connections", "sum", "Open WebSockets."),
     Metric("isomor_connections_opened_total", "counter", "WebSockets that were opened."),
     Metric("isomor_connections_closed_total", "counter", "WebSockets that have ended, by close code.", ("code",)),
-    Metric("isomor_calls_total", "counter", "Calls that were answered, by OK or the error's code.", (*_CALL, "code")),
-    Metric("isomor_call_duration_seconds", "histogram", "How long calls took that were begun.", _CALL),
+    Metric(CALLS, "counter", "Calls that were answered, by OK or the error's code.", (*_CALL, "code")),
+    Metric(DURATION, "histogram", "How long calls took that were begun.", _CALL),
     Metric("isomor_calls_in_flight", "sum", "Calls that run."),
     Metric("isomor_threads_waiting", "sum", "Calls of plain functions that wait for a thread."),
     Metric("isomor_pushes_total", "counter", "Pushes that were asked for, by whom they are for.", ("kind",)),

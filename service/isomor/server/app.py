@@ -32,7 +32,6 @@ from ..push.bus import Bus, LocalBus
 from ..push.hub import Hub, set_current
 from . import http, pages
 from .client_pages import mount_client
-from .metrics_page import mount_metrics
 from .protocol import bound_to
 from .reload import Load, watch
 from .request import request_class
@@ -251,6 +250,8 @@ class Server:
         http.mount(app, lambda: self.worker)
         pages.mount_health(app, lambda: self.worker)
         if self._metrics is not None:
+            from .metrics_page import mount_metrics  # what is switched off is not even imported
+
             mount_metrics(app, self.worker, self._metrics)
 
     async def _run_startup(self, app: App) -> None:
@@ -298,7 +299,7 @@ class Server:
         """Close the port, once all who have connected already are let in: the kernel would reset them."""
         until = self.worker.loop.time() + 1
         with contextlib.suppress(Exception):
-            while is_awaited(self._sock) and self.worker.loop.time() < until:
+            while is_awaited(self._sock) and self.worker.loop.time() < until:  # noqa: ASYNC110 - no event tells
                 await asyncio.sleep(0)
             server.close()
 

@@ -16,7 +16,7 @@ from sanic.request import Request
 
 from .. import messages
 from ..context import Connection, WsConfig
-from ..errors import ConnectionClosed
+from ..errors import CloseCode, ConnectionClosed
 from ..messages import CallId
 from ..outcome import DONE, Failed, Outcome, from_thread
 from ..push.hub import check_topic
@@ -50,8 +50,9 @@ class Peer(Connection):
             task.cancel()
 
     def close(self, code: int = 1000, reason: str = "") -> None:
-        if code != 1000 and not 3000 <= code <= 4999:
-            raise ValueError(f"close(code={code!r}): give 1000, or 3000 to 4999 (RFC 6455 section 7.4.2)")
+        if code not in (CloseCode.OK, CloseCode.SERVICE_RESTART) and not 3000 <= code <= 4999:
+            said = "give 1000, 1012 (come back), or 3000 to 4999 (RFC 6455 section 7.4.2)"
+            raise ValueError(f"close(code={code!r}): {said}")
         if len(reason.encode()) > 123:
             raise ValueError(f"close(reason={reason!r}): at most 123 bytes")
         if threading.get_ident() == self._worker.thread:
