@@ -426,6 +426,11 @@ def run(words: list[str], folder: Path, server: Server, serve: Any) -> str | Non
     match program, arguments:
         case (("pip" | "mkdir" | "cd"), _):
             return None  # it is installed, and we are there
+        case "docker", _:
+            return None  # see tests/e2e
+        case _, ["docker", *_]:
+            assert re.fullmatch("ISOMOR_[A-Z_]+=.*", program)
+            return None
         case "make", _:
             make = subprocess.run(["make", "-n", *arguments], cwd=REPOSITORY, capture_output=True, text=True)
             assert make.returncode == 0, make.stderr

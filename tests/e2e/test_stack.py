@@ -11,8 +11,8 @@ from typing import Any
 
 import httpx
 import pytest
-from engine import BUILDING, Stack, docker
-from harness import wait_until
+from engine import BUILDING, PATIENCE, Stack, docker, write_wheel
+from harness import wait_until, write_files
 from playwright.sync_api import Browser, Locator, expect, sync_playwright
 
 expect.set_options(timeout=30_000)
@@ -101,6 +101,30 @@ def who_answers(stack: Stack, calls: int) -> set[str]:
     """The containers that answer so many HTTP calls."""
     answers = (httpx.post(f"{stack.url}/isomor/api/get_container", trust_env=False, timeout=30) for _ in range(calls))
     return {answer.json()["result"] for answer in answers}
+
+
+def test_a_folder_of_ones_own(stack, tmp_path):
+    """Mounted by the variable that names it anywhere; its requirements are installed once for all containers."""
+    for path in (tmp_path, *tmp_path.parents[:3]):
+        path.chmod(0o755)
+    write_files(
+        tmp_path / "api",
+        {
+            "greet.py": "from e2e_greeting import WORD\nasync def greet() -> str: return WORD",
+            "requirements.txt": "--no-index\n--find-links _wheels\ne2e-greeting\n",
+        },
+    )
+    write_wheel(tmp_path / "api/_wheels", "e2e_greeting", "1.0", "WORD = 'hello'\n")
+    with Stack({"ISOMOR_SRC_FOLDER": str(tmp_path / "api")}) as mine:
+        mine.compose("up", "--detach", "service")
+        containers = wait_until(lambda: mine.containers("service"), "the containers")
+        assert len(containers) == 2
+        for container in containers:
+            ready = lambda c=container: docker("exec", c, "isomor", "health", check=False) == "ready"  # noqa: E731
+            wait_until(ready, "the container to be ready", PATIENCE)
+            assert docker("exec", container, "isomor", "call", "greet") == '"hello"'
+        logs = [docker("logs", container) for container in containers]
+        assert sum("installing /app/api/requirements.txt" in log for log in logs) == 1
 
 
 # In this order: the stack is started with one container, and all later tests have three.
