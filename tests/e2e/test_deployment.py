@@ -40,7 +40,7 @@ class Started:
     def __init__(self, text: str, folder: Path) -> None:
         self.folder = folder
         self.port, other = free_port(), free_port()
-        text = re.sub(r"\bisomor(-2|-redis|-net)?(?= |:6379|\)|$)(?<!image isomor)", self._own, text, flags=re.MULTILINE)
+        text = re.sub(r"\bisomor(-2|-redis|-net)?(?= |:6379|\)|$)", self._own, text, flags=re.MULTILINE)
         text = text.replace("3005:3005", f"127.0.0.1:{self.port}:3005").replace("3006:3005", f"127.0.0.1:{other}:3005")
         self.text = text.replace("localhost:3005", f"localhost:{self.port}")
 
