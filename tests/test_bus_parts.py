@@ -299,6 +299,31 @@ async def _fail() -> None:
     raise ValueError("no good")
 
 
+def test_who_is_cancelled_while_it_ends_others_leaves_no_failure_unread(caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario() -> None:
+        cleaning, gate = asyncio.Event(), asyncio.Event()
+
+        async def fails_as_it_is_cancelled() -> None:
+            try:
+                await _forever()
+            finally:
+                cleaning.set()
+                await gate.wait()
+                raise RedisConnectionError("the connection is closed")
+
+        ending = asyncio.create_task(first_end(fails_as_it_is_cancelled(), asyncio.sleep(0)))
+        await cleaning.wait()
+        ending.cancel()
+        await asyncio.wait([ending])
+        gate.set()
+        while asyncio.all_tasks() != {asyncio.current_task()}:
+            await asyncio.sleep(0)
+        gc.collect()
+
+    run(scenario())
+    assert "never retrieved" not in caplog.text
+
+
 def test_deadlines() -> None:
     async def scenario() -> None:
         before = asyncio.all_tasks()

@@ -50,13 +50,19 @@ async def is_set_within(event: asyncio.Event, seconds: float) -> bool:
 async def end(*tasks: asyncio.Task[Any]) -> None:
     """Cancel tasks and wait, not for ever, until they have cleaned up. What they raise is dropped."""
     open_tasks = [task for task in tasks if not task.done()]
-    for task in open_tasks:
-        task.cancel()
+    for task in tasks:
+        if task in open_tasks:
+            task.add_done_callback(_drop)  # here, as whoever waits below may be cancelled, too
+            task.cancel()
+        else:
+            _drop(task)
     if open_tasks:
         await asyncio.wait(open_tasks, timeout=_CLEANUP_SECONDS)
-    for task in tasks:
-        if task.done() and not task.cancelled():
-            task.exception()  # read, so that asyncio does not complain
+
+
+def _drop(task: asyncio.Task[Any]) -> None:
+    if not task.cancelled():
+        task.exception()  # read, so that asyncio does not complain
 
 
 async def first_end(*coroutines: Coroutine[Any, Any, None]) -> None:
