@@ -507,4 +507,6 @@ def test_commands_of_the_docs(block):
     """They name commands and options that there are."""
     for words in commands(block):
         if words[0] == "isomor":
-            cli.cli.commands[words[1]].make_context(words[1], words[2:])
+            # With its parent, as by the shell: click keeps what it has found out about help options.
+            parent = click.Context(cli.cli, **cli.cli.context_settings)
+            cli.cli.commands[words[1]].make_context(words[1], words[2:], parent=parent)

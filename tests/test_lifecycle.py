@@ -411,7 +411,7 @@ def test_running_calls_are_answered_and_others_told_to_come_back(serve, gates, n
     server = serve(API, env=ALL | {"ISOMOR_SERVER_DRAIN_SECONDS": "60"})
     with ExitStack() as stack:
         busy, idle, other = (stack.enter_context(server.ws()) for _ in range(3))
-        http, kept, fresh = (stack.enter_context(server.raw()) for _ in range(3))
+        http, kept, alive, fresh = (stack.enter_context(server.raw()) for _ in range(4))
         call_id = busy.send_call("hold", str(gates[0]))
         post(http, "hold", str(gates[1]))
         thread_id = other.send_call("hold_thread", str(gates[2]))
@@ -426,10 +426,13 @@ def test_running_calls_are_answered_and_others_told_to_come_back(serve, gates, n
         response = get(kept, "/health/ready")
         assert response.status == 503
         assert response.json() == {"status": "not ready", "because": ["draining"]}
-        assert get(kept, "/health/live").status == 200
+        assert get(alive, "/health/live").status == 200
         post(fresh, "add", 1, 2)
         response = fresh.response()
         assert (response.status, response.json()["code"]) == (503, "UNAVAILABLE")
+        # A proxy that keeps its connections has to ask elsewhere from now on.
+        assert response.header("connection") == "close"
+        assert fresh.read_to_end() == b""
         late = busy.answer(busy.send_call("add", 1, 2))
         assert (late["code"], late["status"]) == ("UNAVAILABLE", 503)
         # And what runs is answered.

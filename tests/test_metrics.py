@@ -178,6 +178,7 @@ def test_the_format_is_the_one_that_is_asked_for(server, accept, content_type):
     assert response.text.count("# EOF") == ("openmetrics" in content_type)
     assert server.http.head("/metrics").headers["cache-control"] == "no-store"
     assert server.http.post("/metrics").status_code == 405
+    assert server.http.get("/metrics/").status_code == 404  # which a rule for /metrics would let through
 
 
 def test_both_formats_say_the_same(server):

@@ -33,7 +33,8 @@ def mount_metrics(app: App, worker: Worker, metrics: Metrics) -> None:
         worker.loop.call_later(_EVERY, look_again)
 
     try:
-        app.add_route(scrape, "/metrics", methods=["GET", "HEAD"], name="isomor_metrics")
+        # By this path alone: a proxy that keeps /metrics from the public may let /metrics/ through.
+        app.add_route(scrape, "/metrics", methods=["GET", "HEAD"], name="isomor_metrics", strict_slashes=True)
     except RouteExists:
         logger.info(
             "/metrics is a route of startup, so ours is not served; metrics.enabled: false says that it need not"

@@ -64,8 +64,8 @@ class IsomorProtocol(WebSocketProtocol):
     async def _handle(self, request: Any) -> None:
         """As in Sanic, but that no route or middleware of the user's ends the server: sys.exit passes event loops."""
         self.requests += 1
-        if self.worker.draining and self.requests == 1 and self.http is not None:
-            self.http.keep_alive = False
+        if self.worker.draining and self.http is not None:
+            self.http.keep_alive = False  # a proxy that keeps connections would go on sending calls here
         try:
             await self.app.handle_request(request)
         except (SystemExit, KeyboardInterrupt) as error:
