@@ -50,6 +50,6 @@ USER 10001:10001
 # What /app/api/requirements.txt names. A volume, so that it is there at the next start, and with a read-only root.
 VOLUME /packages
 EXPOSE 3005
-HEALTHCHECK --interval=5s --timeout=10s --start-period=60s --retries=3 CMD ["isomor", "health"]
+HEALTHCHECK --interval=5s --timeout=10s --start-period=300s --retries=3 CMD ["isomor", "health"]
 ENTRYPOINT ["tini", "--", "isomor"]
 CMD ["serve"]

@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -32,7 +32,7 @@ CONSTRAINTS = Path("/app/constraints.txt")
 PIP = ["/usr/local/bin/python", "-m", "pip", "--python", sys.executable]
 OPTIONS = ["install", "--no-cache-dir", "--no-input", "--no-warn-script-location", "--disable-pip-version-check"]
 
-# Sets that are kept: that of now, and those of containers that an update has yet to replace.
+# Sets that are kept beside those in use: for the next start of what does not run now.
 _KEPT = 3
 
 logger = logging.getLogger("isomor.packages")
@@ -61,7 +61,7 @@ def prepare() -> None:
                 logger.info("%s has not changed: nothing to install", requirements)
             else:
                 _install(requirements, folder)
-            os.utime(folder)
+            _use(folder)
             _tidy()
     except OSError as error:
         _fail(f"{VOLUME} cannot be written to: {error}; mount a volume there, such as -v isomor-packages:{VOLUME}")
@@ -99,14 +99,48 @@ def _with_included(file: Path, seen: set[Path]) -> Iterator[Path]:
 @contextmanager
 def _lock() -> Iterator[None]:
     """One container at a time installs into the volume."""
-    with open(VOLUME / ".lock", "a+") as file:
-        os.chmod(file.fileno(), 0o666) if os.fstat(file.fileno()).st_uid == os.getuid() else None
+    descriptor = _open(VOLUME / ".lock")
+    try:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             logger.info("another container installs into %s: waiting for it", VOLUME)
-            fcntl.flock(file, fcntl.LOCK_EX)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(descriptor)
+
+
+def _open(path: Path) -> int:
+    """A file to lock, whoever has made it: where that was another user, Linux may refuse to open it by O_CREAT."""
+    with suppress(FileExistsError):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        os.fchmod(descriptor, 0o666)
+        return descriptor
+    return os.open(path, os.O_RDWR)
+
+
+def _use(folder: Path) -> None:
+    """Keep a set from being removed for as long as this process lives, and whatever it replaces itself by."""
+    with suppress(PermissionError):  # a container of another user has made it
+        os.utime(folder)
+    descriptor = _open(folder / ".used")
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    os.set_inheritable(descriptor, True)
+
+
+def _is_in_use(folder: Path) -> bool:
+    try:
+        descriptor = os.open(folder / ".used", os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _install(requirements: Path, folder: Path) -> None:
@@ -143,5 +177,6 @@ def _tidy() -> None:
     """Remove sets that nobody has used for long, and what an end in the middle of it has left."""
     folders = [entry for entry in VOLUME.iterdir() if entry.is_dir()]
     old = sorted((f for f in folders if re.fullmatch(r"[0-9a-f]{16}", f.name)), key=lambda f: f.stat().st_mtime)
-    for folder in [*old[:-_KEPT], *(f for f in folders if f.name.startswith((".new-", ".tmp-")))]:
+    unused = [folder for folder in old[:-_KEPT] if not _is_in_use(folder)]
+    for folder in [*unused, *(f for f in folders if f.name.startswith((".new-", ".tmp-")))]:
         shutil.rmtree(folder, ignore_errors=True)

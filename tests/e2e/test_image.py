@@ -272,6 +272,28 @@ def test_containers_that_start_together_install_once(image, folder, volume):
         assert sum("installing /app/api" in container.log for container in (a, b)) == 1
 
 
+def test_containers_of_different_users_share_a_volume(image, folder, volume):
+    options = (*with_requirements(folder, NO_NETWORK + "e2e-greeting\n"), "--volume", f"{volume}:/packages")
+    with Container(image, options=options) as a, Container(image, options=(*options, "--user", "4711:4711")) as b:
+        a.wait_healthy()
+        b.wait_healthy()
+        assert (call(a, "greet"), call(b, "greet")) == ("hello 2.0", "hello 2.0")
+
+
+def test_what_a_container_uses_stays_whatever_others_install(image, folder, volume):
+    late = {"greet.py": "async def greet() -> str:\n    from e2e_greeting import WORD\n    return WORD\n"}
+    options = (*with_requirements(folder, NO_NETWORK + "e2e-greeting\n"), "--volume", f"{volume}:/packages")
+    write_files(folder / "my_api", late)
+    with Container(image, options=options) as container:
+        container.wait_healthy()
+        for number in range(5):
+            (folder / "my_api/requirements.txt").write_text(f"{NO_NETWORK}e2e-greeting # {number}\n")
+            docker("run", "--rm", *options, image, "check")
+        left = container.execute("sh", "-c", "ls /packages").split()
+        assert len(left) == 1 + 3, "its own, and the last three"
+        assert call(container, "greet") == "hello 2.0"
+
+
 def test_without_a_volume_they_go_into_one_of_the_container(image, folder):
     with Container(image, options=with_requirements(folder, NO_NETWORK + "e2e-greeting\n")) as container:
         container.wait_healthy()
