@@ -1,6 +1,7 @@
 # Needed: make, and python3 3.11 or newer. All else goes below this folder, but for Debian packages that tests need.
 #
 #   make run ISOMOR_WS='.*'         variables of isomor go to the server
+#   make demo DEMO_PORT=8000        the demo's page on another port; ISOMOR_PORT is the server's
 #   make test ARGS='-k compat -x'   arguments go to pytest
 #   make clean run PYTHON=python3.13    another Python
 
@@ -33,7 +34,7 @@ help: ## List these targets
 
 .PHONY: run
 run: .venv/.run ## Serve the example functions of api/ on port 3005
-	@exec env ISOMOR_WS="$${ISOMOR_WS-push_.*}" $(BIN)/isomor serve
+	@exec env ISOMOR_WS="$${ISOMOR_WS-$(DEMO_WS)}" $(BIN)/isomor serve
 
 .PHONY: demo
 demo: frontend/node_modules/.installed ## The demo while you develop: page and server follow every change

@@ -4,23 +4,35 @@ With one process, a variable would do. Several share what they know through Redi
 """
 
 import os
+from collections.abc import Awaitable
 
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from isomor import ApiError
 
 _KEY = "isomor-example:color"
 _url = os.environ.get("ISOMOR_REDIS_URL", "")
 _redis = Redis.from_url(_url, decode_responses=True) if _url.startswith(("redis://", "rediss://", "unix://")) else None
-_color = "#2e8b57"
+_color = _FIRST = "#2e8b57"
 
 
 async def read_color() -> str:
     """The colour that was set last."""
-    return (_redis and await _redis.get(_KEY)) or _color
+    return (await _asked(_redis.get(_KEY)) or _FIRST) if _redis else _color
 
 
 async def write_color(color: str) -> None:
     """Keep a colour."""
     global _color
-    _color = color
     if _redis:
-        await _redis.set(_KEY, color)
+        await _asked(_redis.set(_KEY, color))
+    else:
+        _color = color
+
+
+async def _asked(answer: Awaitable[str | None]) -> str | None:
+    try:
+        return await answer
+    except RedisError:
+        raise ApiError("The colour cannot be had just now", code="UNAVAILABLE", status=503) from None

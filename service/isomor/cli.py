@@ -149,6 +149,11 @@ def serve(**values: Any) -> None:
         _fail([str(error)])
 
 
+def _counted(registry: Registry) -> str:
+    count = len(registry.functions)
+    return f"{count} function{'' if count == 1 else 's'}"
+
+
 def _announcement(config: Config, registry: Registry, port: int) -> Any:
     def announce() -> None:
         scheme = "https" if config.server.tls_cert else "http"
@@ -156,9 +161,9 @@ def _announcement(config: Config, registry: Registry, port: int) -> Any:
         shown = f"[{host}]" if ":" in host else host
         said = f"isomor {isomor.__version__} serves {config.api.folder} at {scheme}://{shown}:{port}"
         if config.logging.format == "json":  # then who reads is no person
-            logger.info("%s: %d functions", said, len(registry.functions))
+            logger.info("%s: %s", said, _counted(registry))
             for note in registry.notes:
-                logger.info("%s", note)
+                logger.log(logging.INFO if registry.functions else logging.WARNING, "%s", note)
             return
         click.echo(said)
         _print_functions(registry)
@@ -177,8 +182,7 @@ def check(**values: Any) -> None:
     except LoadError as error:
         _fail(error.faults)
     _print_functions(registry)
-    count = len(registry.functions)
-    click.echo(f"{count} function{'' if count == 1 else 's'}, no faults")
+    click.echo(f"{_counted(registry)}, no faults")
 
 
 @cli.command()

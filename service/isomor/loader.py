@@ -181,7 +181,7 @@ class _Loader:
             self.faults += later
         if not functions and not self.faults:
             fix = "add one, such as hello.py with `def hello() -> str`"
-            self.notes.append(f"{self.folder} holds no function yet; {fix}")
+            self.notes.append(f"{self.folder} holds no function yet; {fix}. Where one was mounted, is its path right?")
         if self.faults:
             raise LoadError(self.faults)
         self._note_partial_matches(functions)

@@ -147,8 +147,7 @@ def test_only_the_front_end_is_published(stack):
 def test_the_front_end_keeps_to_itself_what_is_none_of_the_browsers_business(stack):
     for path in ("/metrics", "/health/ready", "/isomor/../metrics"):
         answer = httpx.get(stack.url + path, trust_env=False)
-        assert "isomor_" not in answer.text
-        assert "ready" not in answer.text
+        assert answer.status_code == 404
     answer = httpx.get(f"{stack.url}/", trust_env=False)
     assert "nginx/" not in answer.headers["server"]
     assert answer.headers["cache-control"] == "no-cache"

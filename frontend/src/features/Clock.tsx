@@ -2,11 +2,13 @@ import { useEffect, useState } from 'react';
 import { subscribe, unsubscribe } from 'isomor';
 import pushTime from 'api/push_time';
 import { Card } from '../components/Card';
+import { ErrorNote } from '../components/ErrorNote';
 import { connection } from '../lib/connection';
 
 /** Pushes to this page alone: `join` asks for them now, and after every reconnect. */
 export function Clock() {
     const [time, setTime] = useState<string>();
+    const [error, setError] = useState<unknown>();
     const { phase } = connection.use();
 
     useEffect(() => {
@@ -16,7 +18,17 @@ export function Clock() {
                     setTime(payload);
                 }
             },
-            { join: pushTime },
+            {
+                join: async () => {
+                    try {
+                        await pushTime();
+                        setError(undefined);
+                    } catch (error) {
+                        setError(error);
+                        throw error; // it is tried again, where that may help
+                    }
+                },
+            },
         );
         return () => unsubscribe(key);
     }, []);
@@ -24,7 +36,7 @@ export function Clock() {
     return (
         <Card
             title="Server’s time"
-            lead="Asked for once. The server pushes it every second."
+            lead="Asked for once. The server pushes its clock every second."
             calls={[
                 ['push_time', 'WebSocket'],
                 ['to this page', 'Push'],
@@ -35,6 +47,7 @@ export function Clock() {
             <p className={`figure ${phase === 'open' ? '' : 'stale'}`} data-testid="clock-value">
                 {time ?? '—'}
             </p>
+            <ErrorNote error={error} />
         </Card>
     );
 }

@@ -14,6 +14,7 @@ const PRESETS = { Green: '#2e8b57', Sky: '#7cc4f8', Plum: '#6d3b8e', Amber: '#f2
 export function SharedColor() {
     const id = useId();
     const [color, show] = useState<string>();
+    const [fault, setFault] = useState<unknown>();
     const refresh = useCall(async () => show(await getColor()));
     const [wanted, want] = useState<string>(); // while it is dragged, and until the server has it
     const send = useLatest(setColor);
@@ -24,7 +25,16 @@ export function SharedColor() {
 
     useEffect(() => {
         // `watchColor` answers with the colour of now: after a reconnect, too.
-        const key = subscribe(show, { topic: 'color', join: async () => show(await watchColor()) });
+        const join = async () => {
+            try {
+                show(await watchColor());
+                setFault(undefined);
+            } catch (error) {
+                setFault(error);
+                throw error; // it is tried again, where that may help
+            }
+        };
+        const key = subscribe(show, { topic: 'color', join });
         return () => unsubscribe(key);
     }, []);
 
@@ -69,7 +79,7 @@ export function SharedColor() {
                     />
                 ))}
             </div>
-            <ErrorNote error={set.error ?? refresh.error} />
+            <ErrorNote error={set.error ?? refresh.error ?? fault} />
         </Card>
     );
 }

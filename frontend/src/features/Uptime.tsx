@@ -19,7 +19,7 @@ export function Uptime() {
     return (
         <Card
             title="Uptime"
-            lead="Asked for every two seconds, one HTTP call each."
+            lead="Of the container that answers: every two seconds, one HTTP call."
             calls={[['get_uptime', 'HTTP']]}
             testId="uptime"
             className="stat"

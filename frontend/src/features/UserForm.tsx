@@ -53,7 +53,7 @@ export function UserForm() {
                         Send
                     </Button>
                     <p role="status" className={result ? 'good' : 'hint'} data-testid="user-answer">
-                        {result ?? (faults.length > 0 && `${faults.length} to mend`)}
+                        {result ?? (faults.length > 0 && `${faults.length} to put right`)}
                     </p>
                 </div>
             </form>

@@ -16,7 +16,7 @@ function explain({ expected, got }: ArgFault): string {
     if (length) {
         return `${bound === '>=' ? 'At least' : 'At most'} ${length} character${length === '1' ? '' : 's'}, please.`;
     }
-    return expected.includes('matching regex') ? 'This has not the right form.' : `Expected ${expected}, got ${got}.`;
+    return expected.includes('matching regex') ? 'This does not have the right form.' : `Expected ${expected}, got ${got}.`;
 }
 
 /** After a call that failed, the focus goes to the first field that is at fault. */
