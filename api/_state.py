@@ -7,13 +7,18 @@ import os
 from collections.abc import Awaitable
 
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialBackoff
 from redis.exceptions import RedisError
 
 from isomor import ApiError
 
 _KEY = "isomor-example:color"
 _url = os.environ.get("ISOMOR_REDIS_URL", "")
-_redis = Redis.from_url(_url, decode_responses=True) if _url.startswith(("redis://", "rediss://", "unix://")) else None
+_redis: Redis | None = None
+if _url.startswith(("redis://", "rediss://", "unix://")):
+    # A Redis that was restarted has closed the connections that stand here: they are made anew, for up to 3 s.
+    _redis = Redis.from_url(_url, decode_responses=True, retry=Retry(ExponentialBackoff(cap=1, base=0.1), 5))
 _color = _FIRST = "#2e8b57"
 
 
