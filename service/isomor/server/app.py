@@ -249,6 +249,10 @@ class Server:
             mount_client(app, lambda: self.worker)
         http.mount(app, lambda: self.worker)
         pages.mount_health(app, lambda: self.worker)
+        if self._config.docs.enabled:
+            from .describe_pages import mount_describe
+
+            mount_describe(app, lambda: self.worker)
         if self._metrics is not None:
             from .metrics_page import mount_metrics  # what is switched off is not even imported
 
