@@ -63,6 +63,7 @@ check: .venv/.dev client/node_modules/.installed frontend/node_modules/.installe
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@cd client && ../$(NODE) node_modules/typescript/bin/tsc -p .
+	@$(NODE) client/node_modules/typescript/bin/tsc -p service/isomor/console
 	@cd frontend && ../$(NODE) node_modules/typescript/bin/tsc --noEmit
 
 .PHONY: format
