@@ -211,9 +211,9 @@ class _Reading:
 
 
 def _flags(cls: type[enum.Flag]) -> Schema:
-    """The combinations of a flag that refuses bits of no member: all of them, or, where they are many, their range."""
+    """The combinations of a flag that refuses bits of no member: all of them, or their range where they are many."""
     if vars(cls).get("_boundary_") is not enum.STRICT:
-        return {}
+        return {"minimum": -(2**63), "maximum": 2**63 - 1}
     bits = [member.value for member in cls]
     if len(bits) > _MOST_BITS:
         return {"minimum": 0, "maximum": sum(bits)}

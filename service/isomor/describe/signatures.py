@@ -76,4 +76,5 @@ def facts_of(function: Function) -> dict[str, Any]:
         "requires": function.requires,
         "signature": signature_of(function),
         "cached": {"maxAge": cached.max_age, "public": cached.public} if cached else None,
+        "hash": function.hash,
     }
