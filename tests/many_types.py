@@ -229,7 +229,8 @@ def api() -> dict[str, str]:
         "several.py": head
         + "from isomor import Context\n\n\n"
         + "def several(ctx: Context, name: str, count: int = 1, *rest: Person) -> list[Any]:\n"
-        + '    """Several arguments.\n\n    In order.\n\n    Args:\n        name: whose.\n        rest: more of them.\n    """\n'
+        + '    """Several arguments.\n\n    In order.\n\n    Args:\n        name: whose.\n        rest: more of them.\n'
+        + '    """\n'
         + "    return [name, count, [person.name for person in rest]]\n",
         "look.py": head
         + "from isomor import cached\n\n\n@cached(max_age=60)\n"

@@ -52,7 +52,7 @@ def formats() -> FormatChecker:
 
     @checker.checks("time", ValueError)
     def is_time(value: Any) -> bool:
-        return not isinstance(value, str) or is_moment(f"2026-01-02T{value}")
+        return not isinstance(value, str) or (value[2:3] == ":" and is_moment(f"2026-01-02T{value}"))
 
     return checker
 
@@ -181,7 +181,7 @@ def test_results_are_as_told(name, server, functions, document):
             schema.validate(answer.json())
 
 
-@pytest.mark.parametrize("name", [name for name in HINTS if name not in ("pattern", "keys")])
+@pytest.mark.parametrize("name", HINTS)
 def test_samples_are_taken(name, server, document):
     """What the form of a function is filled with can be sent."""
     body = post_of(document, f"give_{name}")["requestBody"]["content"]["application/json"]["example"]

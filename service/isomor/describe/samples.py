@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import re
 from typing import Any, Final
 
 from .components import Component
-
-Schema = dict[str, Any]
+from .strings import Schema
 
 _BY_FORMAT: Final = {
     "date-time": "2026-01-02T03:04:05Z",
@@ -21,13 +20,21 @@ _BY_FORMAT: Final = {
     "ipv4": "192.0.2.1",
     "ipv6": "2001:db8::1",
 }
-_DEEPEST: Final = 12
+# What is tried where a pattern has to match.
+_TEXTS: Final = ("string", "1", "1.5", "a", "A", "x", "ABC", "abc-def", "a1", "#2e8b57", "/a/b", *_BY_FORMAT.values())
+_SEVERAL: Final = ("anyOf", "oneOf", "allOf")
+
+Within = frozenset[Component]
 
 
-def sample(schema: Any, depth: int = 0) -> Any:
-    """A value of this schema, which may hold components: its example or default, else the plainest that fits.
+def sample(schema: Any, within: Within = frozenset()) -> Any:
+    """A value of this schema: its example or default, else the plainest that fits.
 
-    What only a pattern or a validator of the user's own tells cannot be met.
+    Where a pattern of the user's own asks for what is hard to guess, it may not fit.
+
+    Args:
+        schema: a schema with components in place of names; the components are settled.
+        within: the classes that the value is a part of, which end what goes on for ever.
     """
     if not isinstance(schema, dict):
         return None
@@ -37,70 +44,68 @@ def sample(schema: Any, depth: int = 0) -> Any:
     for known in ("default", "const"):
         if known in schema:
             return schema[known]
-    target = schema.get("$ref")
-    if isinstance(target, Component):
-        return sample((target.stands_for or target).body, depth + 1)
-    for several in ("anyOf", "oneOf", "allOf"):
-        if several in schema and "properties" not in schema and "pattern" not in schema:
-            return _one_of(schema, schema[several], depth)
+    if isinstance(target := schema.get("$ref"), Component):
+        target = target.stands_for or target
+        return sample(target.body, within | {target})
+    for several in _SEVERAL:
+        if several in schema and "type" not in schema:
+            parts = sorted(schema[several], key=lambda part: (_goes_on(part, within), part == {"type": "null"}))
+            return sample(parts[0], within)
     kind = schema.get("type")
-    kind = kind[0] if isinstance(kind, list) else kind
-    match kind:
+    match kind[0] if isinstance(kind, list) else kind:
         case "object":
-            return _object(schema, depth)
+            return _object(schema, within)
         case "array":
-            return _array(schema, depth)
+            return _array(schema, within)
         case "integer" | "number":
             return _number(schema)
         case "boolean":
             return True
         case "string":
             return _string(schema)
-    return None if kind == "null" or depth else {}
+        case "null":
+            return None
+    return {}
 
 
-def _one_of(schema: Schema, parts: Sequence[Any], depth: int) -> Any:
-    if depth > _DEEPEST and {"type": "null"} in parts:
-        return None
-    rest = {key: value for key, value in schema.items() if key not in ("anyOf", "oneOf", "allOf")}
-    return sample(rest | parts[0] if isinstance(parts[0], dict) else rest, depth + 1)
+def _goes_on(schema: Any, within: Within) -> bool:
+    """Whether a value of it would hold one of the classes that it is in, at first sight."""
+    if not isinstance(schema, dict):
+        return False
+    target = schema.get("$ref")
+    if isinstance(target, Component) and (target.stands_for or target) in within:
+        return True
+    several = [_goes_on(part, within) for word in _SEVERAL for part in schema.get(word, ())]
+    return bool(several) and all(several)
 
 
-def _object(schema: Schema, depth: int) -> Any:
+def _object(schema: Schema, within: Within) -> Any:
     required = schema.get("required", ())
-    wanted = {
-        name: part
+    made = {
+        name: sample(part, within)
         for name, part in schema.get("properties", {}).items()
-        if name in required or (depth < 4 and not _may_recur(part)) or "enum" in part
+        if name in required or not _goes_on(part, within)
     }
-    if depth > _DEEPEST:
-        wanted = {}
-    made = {name: sample(part, depth + 1) for name, part in wanted.items()}
-    if not made and isinstance(more := schema.get("additionalProperties"), dict) and depth < _DEEPEST:
+    more = schema.get("additionalProperties")
+    if not made and isinstance(more, dict) and not _goes_on(more, within):
         keys = schema.get("propertyNames", {})
-        if keys is False:
-            return {}
-        key = "1" if str(keys.get("pattern", "")).startswith("^-?(?:0|") else sample({"type": "string", **keys}, depth)
-        return {str(key): sample(more, depth + 1)}
+        key = str(sample({"type": "string", **keys})) if isinstance(keys, dict) else ""
+        if isinstance(keys, dict) and re.search(str(keys.get("pattern", "")), key):
+            return {key: sample(more, within)}
     return made
 
 
-def _may_recur(part: Any) -> bool:
-    """Whether it holds a class: of a field that may be left out, it is."""
-    return isinstance(part, dict) and ("$ref" in part or any(_may_recur(inner) for inner in part.get("anyOf", ())))
-
-
-def _array(schema: Schema, depth: int) -> Any:
-    places = schema.get("prefixItems", ())
-    made = [sample(part, depth + 1) for part in places]
+def _array(schema: Schema, within: Within) -> Any:
+    made = [sample(part, within) for part in schema.get("prefixItems", ())]
+    item = schema.get("items")
     least = schema.get("minItems", 0)
-    if not places and schema.get("maxItems") != 0 and "items" in schema and depth <= _DEEPEST:
+    if not made and isinstance(item, dict) and schema.get("maxItems") != 0 and not _goes_on(item, within):
         least = max(least, 1)
     while len(made) < least:
-        item = sample(schema.get("items", {}), depth + 1)
-        if schema.get("uniqueItems") and item in made:
-            item = item + len(made) if isinstance(item, int | float) else f"{item}{len(made)}"
-        made.append(item)
+        value = sample(item if isinstance(item, dict) else {}, within)
+        if schema.get("uniqueItems") and value in made:
+            value = value + len(made) if isinstance(value, int | float) else f"{value}{len(made)}"
+        made.append(value)
     return made
 
 
@@ -126,4 +131,10 @@ def _string(schema: Schema) -> str:
         return _BY_FORMAT[str(form)]
     least: int = schema.get("minLength", 0)
     text = "string"[: schema.get("maxLength")]
-    return text + "x" * (least - len(text))
+    text += "x" * (least - len(text))
+    if "pattern" not in schema:
+        return text
+    try:
+        return next(one for one in (text, *_TEXTS) if re.search(schema["pattern"], one) and len(one) >= least)
+    except (StopIteration, re.error):  # one that is only portable the other way
+        return text

@@ -9,7 +9,6 @@ what is told here against that function and against the decoder.
 
 from __future__ import annotations
 
-import enum
 import typing
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -23,7 +22,8 @@ from ..client.shapes import Way
 from ..hints import is_pydantic
 from . import pydantic_schemas
 from .components import Component, Components
-from .strings import Schema, accepts_others, key_schema, string_schema
+from .enums import enum_schema
+from .strings import Schema, key_schema, string_schema
 
 _SIMPLE: dict[type, Schema] = {
     mi.NoneType: {"type": "null"},
@@ -36,7 +36,6 @@ _LIMITS = {
     "lt": "exclusiveMaximum",
     "multiple_of": "multipleOf",
 }
-_MOST_BITS = 6
 
 
 class Schemas:
@@ -154,17 +153,7 @@ class _Reading:
     def _enum(self, cls: Any) -> Schema:
         made, new = self.schemas.components.get(cls, self.way, label(cls), cls.__module__)
         if new:
-            values = [plain(member.value) for member in cls]
-            made.body = {"title": cls.__name__, "enum": [v for i, v in enumerate(values) if v not in values[:i]]}
-            if (kinds := {type(value) for value in values}) in ({str}, {int}):
-                made.body["type"] = "string" if str in kinds else "integer"
-            if issubclass(cls, enum.Flag):
-                made.body = {"title": cls.__name__, "type": "integer", "examples": values} | _flags(cls)
-            elif self.way == "in" and accepts_others(cls):
-                kind = "integer" if isinstance(next(iter(values), ""), int) else "string"
-                made.body = {"title": cls.__name__, "type": kind, "examples": values}
-            if doc := own_doc(cls):
-                made.body["description"] = doc
+            made.body = enum_schema(cls, [plain(member.value) for member in cls], self.way)
         return {"$ref": made}
 
     def _class(self, node: Any) -> Schema:
@@ -208,19 +197,6 @@ class _Reading:
             if default is not msgspec.NODEFAULT and (value := plain(default)) is not msgspec.UNSET:
                 schema["default"] = value
         return schema
-
-
-def _flags(cls: type[enum.Flag]) -> Schema:
-    """The combinations of a flag that refuses bits of no member: all of them, or their range where they are many."""
-    if vars(cls).get("_boundary_") is not enum.STRICT:
-        return {"minimum": -(2**63), "maximum": 2**63 - 1}
-    bits = [member.value for member in cls]
-    if len(bits) > _MOST_BITS:
-        return {"minimum": 0, "maximum": sum(bits)}
-    sums = {0}
-    for bit in bits:
-        sums |= {total | bit for total in sums}
-    return {"enum": sorted(sums)}
 
 
 def _titled(name: str, schema: Schema) -> Schema:

@@ -7,13 +7,13 @@ one of two; a duration there has no fractions of a second, so `timedelta` has a 
 from __future__ import annotations
 
 import base64
-import enum
 import re
 from typing import Any, Final
 
 import msgspec.inspect as mi
 
 from ..client.shapes import NOTES, Way
+from .enums import accepts_others
 
 Schema = dict[str, Any]
 
@@ -84,12 +84,6 @@ def key_schema(node: mi.Type, way: Way) -> Schema | bool:
             return True if True in parts else {"anyOf": parts} if parts else False
     told = string_schema(node, way) or {}
     return {word: told[word] for word in ("pattern", "format", "anyOf", "allOf") if word in told} or True
-
-
-def accepts_others(cls: Any) -> bool:
-    """Whether an enum takes values that are no member's: by `_missing_`, which flags have too."""
-    own = getattr(cls._missing_, "__func__", None)
-    return own is not enum.Enum._missing_.__func__  # type: ignore[attr-defined]
 
 
 def _noted(note: str, **more: Any) -> Schema:
