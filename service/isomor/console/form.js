@@ -90,6 +90,15 @@ export class Form {
         return true;
     }
 
+    /** Arguments in place of those that are there. @param {unknown[]} args */
+    put(args) {
+        this.clear();
+        const text = JSON.stringify(args, undefined, 2);
+        this.#area.value = text;
+        this.#isRaw ||= !this.#fill(text);
+        this.#show();
+    }
+
     clear() {
         [...this.#params, this.#rest].forEach((field) => field?.clear());
         this.#complain([]);
@@ -116,13 +125,6 @@ export class Form {
         const first = this.element.querySelector('[aria-invalid="true"], fieldset[data-invalid]');
         [...blamed].find(({ element }) => element === first || element.contains(first))?.focus();
         return left;
-    }
-
-    focus() {
-        const first = this.element.querySelector('input, select, textarea, button');
-        if (first instanceof HTMLElement && this.#params.length && !this.#isRaw) {
-            first.focus();
-        }
     }
 
     /** @param {T.ArgFault} fault */

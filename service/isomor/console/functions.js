@@ -66,7 +66,7 @@ export class Functions {
      * @returns {T.Func}
      */
     #function(operation, known) {
-        const body = operation.requestBody?.content?.['application/json']?.schema ?? {};
+        const { schema: body = {}, example } = operation.requestBody?.content?.['application/json'] ?? {};
         const args = this.schemas.read(this.schemas.read(body).schema.properties?.args ?? {}).schema;
         const params = args.prefixItems ?? [];
         const rest = typeof args.items === 'object' ? args.items : undefined;
@@ -84,6 +84,7 @@ export class Functions {
             params,
             required: args.minItems ?? 0,
             rest,
+            example: example?.args,
             print: JSON.stringify([known, doc, this.#whole(args)]),
         };
     }

@@ -124,8 +124,22 @@ export class Panel {
         });
         this.#cancel.addEventListener('click', () => this.cancel());
         this.curl = copyButton('Copy as curl', () => asCurl(this.func, this.#argsOrNone()));
-        const head = h('div', { class: 'form-head' }, h('h2', {}, 'Arguments'), this.#toggle);
+        const tools = h('div', { class: 'row' }, this.#example(), this.#toggle);
+        const head = h('div', { class: 'form-head' }, h('h2', {}, 'Arguments'), tools);
         return [head, this.form.element, choice, h('div', { class: 'actions' }, this.#submit, this.#cancel, this.curl)];
+    }
+
+    #example() {
+        const { example } = this.func;
+        if (!example?.length) {
+            return undefined;
+        }
+        const button = h('button', { type: 'button', class: 'button small', title: 'Fill in an example' }, 'Example');
+        button.addEventListener('click', () => {
+            this.form.put(example);
+            this.#mark();
+        });
+        return button;
     }
 
     #argsOrNone() {

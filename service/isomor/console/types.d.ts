@@ -69,7 +69,7 @@ export interface Operation {
     summary?: string;
     description?: string;
     deprecated?: boolean;
-    requestBody?: { content?: Record<string, { schema?: Schema }> };
+    requestBody?: { content?: Record<string, { schema?: Schema; example?: { args?: unknown[] } }> };
     'x-isomor'?: {
         name: string;
         path: string;
@@ -101,6 +101,8 @@ export interface Func {
     params: Schema[];
     required: number;
     rest: Schema | undefined;
+    /** Arguments to begin from. */
+    example: unknown[] | undefined;
     /** Equal for two functions that are called alike. */
     print: string;
 }
