@@ -5,33 +5,53 @@ Pydantic is optional: it is imported where there is a model.
 
 from __future__ import annotations
 
+import logging
 from typing import Any, Final
 
 from ..client.shapes import Way
 from .components import PREFIX, Component, Components
+
+logger = logging.getLogger("isomor")
 
 _MODES: Final = {"in": "validation", "out": "serialization"}
 
 
 def read(models: list[tuple[Any, Way, Component]], components: Components) -> None:
     """Read all models at once, so that pydantic tells those of the same name apart; each component gets its body."""
-    from pydantic.json_schema import models_json_schema
-
-    asked: Any = list(dict.fromkeys((cls, _MODES[way]) for cls, way, _ in models))
-    found, whole = models_json_schema(asked, ref_template=f"{PREFIX}{{model}}", schema_generator=_generator())
+    try:
+        found, whole = _generate(models)
+    except Exception:  # whatever user code raises that has a say in its schema: then the others do without it
+        models = [model for model in models if _can_be_told(model)]
+        found, whole = _generate(models)
     definitions = whole.get("$defs", {})
     own = {f"{PREFIX}{name}": name for name in definitions}
     by_name = {name: _component(name, components) for name in definitions}
     for name, component in by_name.items():
         component.body = _linked(definitions[name], own, by_name)
     for cls, way, asker in models:
-        schema = _linked(found[cls, _MODES[way]], own, by_name)  # type: ignore[index]
+        schema = _linked(found[cls, _MODES[way]], own, by_name)
         target = schema.get("$ref")
         if len(schema) == 1 and isinstance(target, Component):
             asker.stands_for = target
             target.module = cls.__module__
         else:
             asker.body = schema
+
+
+def _generate(models: list[tuple[Any, Way, Component]]) -> tuple[dict[Any, Any], dict[str, Any]]:
+    from pydantic.json_schema import models_json_schema
+
+    asked: Any = list(dict.fromkeys((cls, _MODES[way]) for cls, way, _ in models))
+    return models_json_schema(asked, ref_template=f"{PREFIX}{{model}}", schema_generator=_generator())
+
+
+def _can_be_told(model: tuple[Any, Way, Component]) -> bool:
+    try:
+        _generate([model])
+    except Exception as error:
+        logger.warning("%s is described as any value: %s: %s", model[0].__qualname__, type(error).__name__, error)
+        return False
+    return True
 
 
 def _component(name: str, components: Components) -> Component:
