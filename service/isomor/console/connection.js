@@ -13,6 +13,7 @@ export function showConnection(hear) {
     const [connect, hangUp] = [byId('connect'), byId('close')];
     /** @type {ReturnType<typeof setInterval> | undefined} */
     let counting;
+    let wasOpen = false;
 
     /** @param {string} kind @param {string} text */
     const paint = (kind, text) => {
@@ -43,10 +44,14 @@ export function showConnection(hear) {
         if (event.type === 'open') {
             paint('open', 'Open');
             say(event.again ? 'The connection is open again.' : 'The connection is open.');
+            wasOpen = true;
         } else if (event.type === 'closed') {
             paint('closed', 'Closed');
             last.textContent = `${clock()} · ${event.code}${event.reason && ` ${event.reason}`}`;
-            say(`The connection was closed: ${event.code} ${event.reason}`);
+            if (wasOpen) {
+                say(`The connection was closed: ${event.code} ${event.reason}`); // not once for each attempt
+            }
+            wasOpen = false;
         } else if (event.type === 'reconnecting') {
             count(event.delay);
         }

@@ -62,13 +62,22 @@ export function say(text) {
     byId('said').textContent = text;
 }
 
-/** A button that puts text on the clipboard, and says so. @param {string} label @param {() => string} text */
+/**
+ * A button that puts text on the clipboard, and says so; nothing where there is none.
+ *
+ * @param {string} label
+ * @param {() => string | undefined} text
+ */
 export function copyButton(label, text) {
     /** @type {ReturnType<typeof setTimeout>} */
     let timer;
     const button = h('button', { type: 'button', class: 'button small' }, label);
     button.addEventListener('click', async () => {
-        const done = await copy(text());
+        const content = text();
+        if (content === undefined) {
+            return;
+        }
+        const done = await copy(content);
         button.textContent = done ? 'Copied' : 'Could not copy';
         say(button.textContent);
         clearTimeout(timer);

@@ -24,8 +24,8 @@ export class Form {
         this.func = func;
         this.schemas = schemas;
         this.#build();
-        this.#raw = h('div', { class: 'field raw' }, h('label', { for: this.#id }, 'Arguments, as a JSON array'), this.#area);
-        this.#raw.append(this.#complaints);
+        const label = h('label', { for: this.#id }, 'Arguments, as a JSON array');
+        this.#raw = h('div', { class: 'field raw' }, label, this.#area, this.#complaints);
         this.element.append(this.#fields, this.#raw);
         this.#area.value = draft.args ?? '';
         this.#isRaw = draft.raw === true || (draft.args !== undefined && !this.#fill(draft.args));
@@ -193,10 +193,10 @@ export class Form {
         try {
             value = JSON.parse(this.#area.value || '[]');
         } catch (/** @type {any} */ error) {
-            throw new Unreadable(this.#asField, `This is not JSON: ${error.message}`);
+            throw new Unreadable(this, `This is not JSON: ${error.message}`);
         }
         if (!Array.isArray(value)) {
-            throw new Unreadable(this.#asField, 'This is not an array: [first, second, …].');
+            throw new Unreadable(this, 'This is not an array: [first, second, …].');
         }
         return value;
     }
@@ -205,11 +205,13 @@ export class Form {
         return JSON.stringify(this.#readFields(), undefined, this.#isRaw ? undefined : 2);
     }
 
-    /** @returns {T.FormField} */
-    get #asField() {
-        const fault = (/** @type {string | undefined} */ text) => this.#complain(text === undefined ? [] : [text]);
-        const area = { element: this.#raw, name: '', isRequired: true, get: () => undefined, fill: () => false, fault, rename() {} };
-        return { ...area, clear: () => fault(undefined), focus: () => this.#area.focus(), locate: () => this.#asField };
+    /** What is wrong with the JSON. @param {string} text */
+    fault(text) {
+        this.#complain([text]);
+    }
+
+    focus() {
+        this.#area.focus();
     }
 
     /** @param {string[]} texts */

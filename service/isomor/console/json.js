@@ -6,12 +6,17 @@ const SHOWN = 400_000;
 
 const TOKEN = /("(?:\\.|[^"\\])*")(\s*:)?|\b(true|false|null)\b|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
 
-/** A value as JSON, for `pre`: with colours, and cut where it is very long. @param {unknown} value */
-export function painted(value) {
+/**
+ * A value as JSON, for `pre`: with colours, and cut where it is very long.
+ *
+ * @param {unknown} value
+ * @param {number} most
+ */
+export function painted(value, most = SHOWN) {
     const text = JSON.stringify(value, undefined, 2) ?? String(value);
     const place = document.createDocumentFragment();
-    if (text.length > PAINTED) {
-        place.append(text.slice(0, SHOWN), text.length > SHOWN ? `\n… ${text.length - SHOWN} characters more` : '');
+    if (text.length > Math.min(PAINTED, most)) {
+        place.append(text.slice(0, most), text.length > most ? `\n… ${text.length - most} characters more` : '');
         return place;
     }
     let end = 0;

@@ -19,8 +19,10 @@ export class List {
             const types = target instanceof HTMLElement && target.matches('input, textarea, select');
             if (event.key === '/' && !types && !event.ctrlKey && !event.metaKey && !event.altKey) {
                 event.preventDefault();
-                // On a phone's width, the list may not be what is shown.
-                document.body.dataset.view = 'list';
+                if (this.#search.offsetParent === null) {
+                    location.hash = ''; // in a narrow window, the list comes back in place of the function
+                    document.body.dataset.view = 'list';
+                }
                 this.#search.focus();
                 this.#search.select();
             }
@@ -66,7 +68,8 @@ export class List {
         const short = { http: 'HTTP', ws: 'WS' }[transport];
         const badge = h('span', { class: `badge ${transport}`, title: NAMES[transport] }, short);
         const [first] = doc.split('\n');
-        const link = h('a', { href: `#${encodeURIComponent(name)}`, 'data-name': name }, h('code', {}, name), ' ', badge);
+        const href = `#${encodeURIComponent(name)}`;
+        const link = h('a', { href, 'data-name': name }, h('code', {}, name), ' ', badge);
         link.append(first ? h('span', { class: 'about' }, ...prose(first)) : '');
         return h('li', {}, link);
     }

@@ -53,7 +53,8 @@ function keep(draft) {
 /** @param {T.Past} call @param {any} error */
 function called(call, error) {
     past.add(call);
-    if (error?.code === 'OUTDATED_CLIENT' || error?.code === 'NOT_FOUND') {
+    // The function may be another by now.
+    if (['INVALID_ARGS', 'NOT_FOUND', 'UPGRADE_REQUIRED', 'HTTP_REQUIRED'].includes(error?.code)) {
         refresh();
     }
 }
@@ -69,7 +70,8 @@ async function refresh() {
         list.fill(functions.all);
         const current = readAddress();
         const func = current && functions.find(current.name);
-        if (isFirst || !current || func?.print !== panel?.func.print) {
+        // One that is gone stays to be read, with its last answer.
+        if (isFirst || (func && func.print !== panel?.func.print)) {
             show(current);
         }
         if (!isFirst) {
@@ -83,35 +85,35 @@ async function refresh() {
     }
 }
 
-/** @param {string} name */
-const missing = (name) => h('div', { class: 'welcome' }, h('h1', {}, 'There is no such function'), h('p', {}, h('code', {}, name)));
+/** @param {string} title @param {...(Node | string)} more */
+const note = (title, ...more) => h('div', { class: 'welcome' }, h('h1', {}, title), h('p', {}, ...more));
 
-function welcome() {
-    const hint = h('p', {}, 'Choose a function to see what it takes, and to call it. ', h('kbd', {}, '/'), ' searches.');
-    return h('div', { class: 'welcome' }, h('h1', {}, 'Every function, to be tried'), hint);
-}
+/** @param {string} name */
+const missing = (name) => note('There is no such function', h('code', {}, name));
+
+const welcome = () =>
+    note(
+        'Every function, to be tried',
+        'Choose one to see what it takes, and to call it. ',
+        h('kbd', {}, '/ searches'),
+    );
 
 window.addEventListener('hashchange', () => {
     const asked = readAddress();
     show(asked && asked.args === undefined ? { ...drafts.get(asked.name), ...defined(asked) } : asked);
-    panel?.focus();
+    // Where the list had to give way to it, it is what is gone back to.
+    panel ? panel.focus() : byId('search').focus();
     scrollTo(0, 0);
 });
 
 /** @param {T.Draft} draft @returns {T.Draft} */
 const defined = ({ name, over, raw }) => ({ name, ...(over && { over }), ...(raw && { raw }) });
 
-byId('back').addEventListener('click', (event) => {
-    event.preventDefault();
-    document.body.dataset.view = 'list';
-    byId('search').focus();
-});
-
 const pushes = new Pushes();
 showConnection((event) => {
     if (event.type === 'gap') {
         pushes.gap(event.topic);
-    } else if (event.type === 'outdated' || (event.type === 'open' && event.again)) {
+    } else if (event.type === 'open' && event.again) {
         refresh();
     }
 });

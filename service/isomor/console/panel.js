@@ -92,6 +92,9 @@ export class Panel {
         const faults = Array.isArray(error?.details) && faultsOf(error);
         const left = faults ? this.form.blame(faults) : [];
         this.#result.show(outcome, over, left);
+        if (!faults) {
+            this.#summary.scrollIntoView({ block: 'nearest' });
+        }
         const { name } = this.func;
         const [at, code] = [clock(), error && String(error.code ?? error.name)];
         this.hear.called({ name, over, args: JSON.stringify(args), at, ms, code, raw: this.form.isRaw }, error);
@@ -123,7 +126,7 @@ export class Panel {
             this.#mark();
         });
         this.#cancel.addEventListener('click', () => this.cancel());
-        this.curl = copyButton('Copy as curl', () => asCurl(this.func, this.#argsOrNone()));
+        this.curl = copyButton('Copy as curl', () => this.#asCurl());
         const tools = h('div', { class: 'row' }, this.#example(), this.#toggle);
         const head = h('div', { class: 'form-head' }, h('h2', {}, 'Arguments'), tools);
         return [head, this.form.element, choice, h('div', { class: 'actions' }, this.#submit, this.#cancel, this.curl)];
@@ -142,11 +145,14 @@ export class Panel {
         return button;
     }
 
-    #argsOrNone() {
+    #asCurl() {
         try {
-            return this.form.read();
-        } catch {
-            return [];
+            return asCurl(this.func, this.form.read());
+        } catch (error) {
+            if (error instanceof Unreadable) {
+                return undefined;
+            }
+            throw error;
         }
     }
 
@@ -176,6 +182,6 @@ export class Panel {
 
 /** @param {any} error @returns {T.ArgFault[] | false} */
 function faultsOf({ code, details }) {
-    const known = code === 'INVALID_ARGS' || code === 'OUTDATED_CLIENT';
-    return known && details.every((/** @type {any} */ one) => typeof one?.message === 'string') && details;
+    const known = (/** @type {any} */ fault) => typeof fault?.message === 'string';
+    return code === 'INVALID_ARGS' && details.every(known) && details;
 }

@@ -4,6 +4,7 @@ import { subscribe } from './runtime.js';
 
 const MOST = 200;
 const TOPICS = 100;
+const LONGEST = 4000;
 const ALL = 'all';
 const NONE = 'none';
 
@@ -90,9 +91,9 @@ const entryOf = new WeakMap();
 /** @param {Entry} entry */
 function line(entry) {
     const { at, topic, payload, isGap } = entry;
-    const tag = topic === undefined ? h('span', { class: 'tag none' }, 'no topic') : h('span', { class: 'tag' }, topic);
+    const tag = h('span', { class: topic === undefined ? 'tag none' : 'tag' }, topic ?? 'no topic');
     const head = h('div', { class: 'when' }, h('time', {}, at), tag);
-    const body = isGap ? h('p', { class: 'gap' }, 'GAP: pushes were lost here') : h('pre', {}, painted(payload));
+    const body = isGap ? h('p', { class: 'gap' }, 'GAP: pushes were lost here') : h('pre', {}, painted(payload, LONGEST));
     const made = h('li', {}, head, body);
     entryOf.set(made, entry);
     return made;

@@ -77,7 +77,6 @@ export interface Operation {
         requires: Transport | null;
         signature: string;
         cached: unknown;
-        hash?: string;
     };
 }
 
@@ -96,7 +95,6 @@ export interface Func {
     requires: Transport | null;
     signature: string;
     cached: boolean;
-    hash: string | undefined;
     doc: string;
     params: Schema[];
     required: number;

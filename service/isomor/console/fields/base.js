@@ -5,7 +5,7 @@ import { exampleOf, limits, plain } from '../words.js';
 
 /** What stands in a field cannot be sent at all. */
 export class Unreadable extends Error {
-    /** @param {T.FormField} field @param {string} message */
+    /** @param {{ fault(text: string): void, focus(): void }} field @param {string} message */
     constructor(field, message) {
         super(message);
         this.field = field;

@@ -6,7 +6,7 @@ import { Group } from './group.js';
 
 /** Rows that can be added and removed, of a list or a map. @abstract */
 class Rows extends Group {
-    /** @type {{ field: T.FormField, key: HTMLInputElement | undefined, row: HTMLElement }[]} */
+    /** @type {{ field: T.FormField, key: HTMLInputElement | false, row: HTMLElement }[]} */
     rows = [];
     list = h('div', { class: 'rows' });
     add = h('button', { type: 'button', class: 'button small', onclick: () => this.addRow().focus() }, '+ Add');
@@ -27,9 +27,8 @@ class Rows extends Group {
     insert(keyed, schema) {
         const name = `[${this.rows.length}]`;
         const field = this.part(keyed ? 'value' : name, schema, true);
-        const key = keyed
-            ? h('input', { class: 'key', placeholder: 'key', 'aria-label': `Key ${name} of ${this.name}`, autocomplete: 'off' })
-            : undefined;
+        const label = `Key ${name} of ${this.name}`;
+        const key = keyed && h('input', { class: 'key', placeholder: 'key', 'aria-label': label, autocomplete: 'off' });
         const remove = h('button', { type: 'button', class: 'button small quiet' }, '✕');
         const row = h('div', { class: 'row' }, key, field.element, remove);
         const entry = { field, key, row };
@@ -62,7 +61,9 @@ class Rows extends Group {
         this.rows.forEach(({ row, field, key }, index) => {
             const name = `[${index}]`;
             row.querySelector(':scope > .quiet')?.setAttribute('aria-label', `Remove ${this.name}${name}`);
-            key || field.rename(name);
+            if (!key) {
+                field.rename(name);
+            }
         });
     }
 }
@@ -94,17 +95,20 @@ export class ListField extends Rows {
     }
 }
 
+/** @param {HTMLInputElement | false} key */
+const valueOf = (key) => (key ? key.value : '');
+
 export class MapField extends Rows {
     addRow() {
-        return this.insert(true, this.shape.schema.additionalProperties).key ?? this.add;
+        return this.insert(true, this.shape.schema.additionalProperties).key || this.add;
     }
 
     get parts() {
-        return (this.rows ?? []).map(({ field, key }) => ({ name: key?.value ?? '', field }));
+        return (this.rows ?? []).map(({ field, key }) => ({ name: valueOf(key), field }));
     }
 
     read() {
-        return Object.fromEntries(this.rows.map(({ field, key }) => [key?.value ?? '', field.get() ?? null]));
+        return Object.fromEntries(this.rows.map(({ field, key }) => [valueOf(key), field.get() ?? null]));
     }
 
     /** @param {unknown} value */

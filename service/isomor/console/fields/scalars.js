@@ -4,7 +4,7 @@ import { Field, Unreadable } from './base.js';
 
 /** @import * as T from '../types.js' */
 
-/** What is typed as text: strings of any format, and numbers. What is no number goes out as it is, for the server to judge. */
+/** Strings of any format, and numbers. What is no number goes out as it is, for the server to judge. */
 export class TextField extends Field {
     /** @param {T.Spec} spec @param {T.Shape} shape */
     constructor(spec, shape) {

@@ -65,10 +65,11 @@ export class UnionField extends Group {
 
     /** @param {unknown} value */
     show(value) {
-        const meant = this.variants.flatMap(({ shape }, index) => {
+        const isMeant = (/** @type {T.Shape} */ shape) => {
             const tag = tagOf(shape, this.tag);
-            return fits(value, shape) && (tag === undefined || (isObject(value) && value[this.tag] === tag)) ? [index] : [];
-        });
+            return fits(value, shape) && (tag === undefined || (isObject(value) && value[this.tag] === tag));
+        };
+        const meant = this.variants.flatMap(({ shape }, index) => (isMeant(shape) ? [index] : []));
         return meant.some((index) => {
             this.#choose(index);
             return this.field?.fill(value);
