@@ -25,8 +25,8 @@ setHttpClient(async (url, options) => {
  * @returns {Promise<T.Outcome>}
  */
 export async function callFunction(func, over, args, signal) {
-    const { module, name, cached } = func;
-    const spec = { transport: over, module, name, cached: cached && over === 'http' };
+    const { module, name, hash, cached } = func;
+    const spec = { transport: over, module, name, hash, cached: cached && over === 'http' };
     // The server knows how long a call may take; whoever waits here can cancel.
     const call = withOptions(makeFunction(spec), { signal, timeout: 0 });
     const answer = (asked = /** @type {{ status?: number }} */ ({}));

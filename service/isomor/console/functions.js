@@ -79,6 +79,7 @@ export class Functions {
             requires: known.requires,
             signature: known.signature,
             cached: Boolean(known.cached),
+            hash: known.hash,
             doc,
             params,
             required: args.minItems ?? 0,

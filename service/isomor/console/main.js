@@ -53,8 +53,8 @@ function keep(draft) {
 /** @param {T.Past} call @param {any} error */
 function called(call, error) {
     past.add(call);
-    // The function may be another by now.
-    if (['INVALID_ARGS', 'NOT_FOUND', 'UPGRADE_REQUIRED', 'HTTP_REQUIRED'].includes(error?.code)) {
+    // The function is another by now.
+    if (['OUTDATED_CLIENT', 'NOT_FOUND', 'UPGRADE_REQUIRED', 'HTTP_REQUIRED'].includes(error?.code)) {
         refresh();
     }
 }

@@ -183,5 +183,5 @@ export class Panel {
 /** @param {any} error @returns {T.ArgFault[] | false} */
 function faultsOf({ code, details }) {
     const known = (/** @type {any} */ fault) => typeof fault?.message === 'string';
-    return code === 'INVALID_ARGS' && details.every(known) && details;
+    return (code === 'INVALID_ARGS' || code === 'OUTDATED_CLIENT') && details.every(known) && details;
 }

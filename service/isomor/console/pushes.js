@@ -93,7 +93,8 @@ function line(entry) {
     const { at, topic, payload, isGap } = entry;
     const tag = h('span', { class: topic === undefined ? 'tag none' : 'tag' }, topic ?? 'no topic');
     const head = h('div', { class: 'when' }, h('time', {}, at), tag);
-    const body = isGap ? h('p', { class: 'gap' }, 'GAP: pushes were lost here') : h('pre', {}, painted(payload, LONGEST));
+    const lost = 'GAP: pushes were lost here';
+    const body = isGap ? h('p', { class: 'gap' }, lost) : h('pre', {}, painted(payload, LONGEST));
     const made = h('li', {}, head, body);
     entryOf.set(made, entry);
     return made;

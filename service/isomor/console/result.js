@@ -50,7 +50,7 @@ export class Result {
         if (errorId) {
             shown.push(h('p', { class: 'hint' }, 'In the server’s log as ', h('code', {}, errorId)));
         }
-        const faults = code === 'INVALID_ARGS';
+        const faults = code === 'INVALID_ARGS' || code === 'OUTDATED_CLIENT';
         if (faults && left.length) {
             shown.push(h('ul', {}, ...left.map((fault) => h('li', {}, fault.message))));
         }

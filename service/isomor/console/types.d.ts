@@ -77,6 +77,7 @@ export interface Operation {
         requires: Transport | null;
         signature: string;
         cached: unknown;
+        hash: string;
     };
 }
 
@@ -95,6 +96,8 @@ export interface Func {
     requires: Transport | null;
     signature: string;
     cached: boolean;
+    /** The signature that the form is made for. */
+    hash: string;
     doc: string;
     params: Schema[];
     required: number;
