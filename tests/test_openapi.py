@@ -214,6 +214,8 @@ def test_how_long_bytes_are():
         (r"\A(?P<year>[0-9]+)\Z", r"^(?<year>[0-9]+)$(?!\n)"),
         (r"(?P<q>['\"]).*(?P=q)", r"(?<q>['\"]).*\k<q>"),
         (r"[(?P<]\\A", r"[(?P<]\\A"),
+        (r"\s\S\\s", r"[\s\x1c-\x1f\x85][^\s\x1c-\x1f\x85]\\s"),
+        (r"[^@\s]+@[\S\\s]", r"[^@\s\x1c-\x1f\x85]+@[\S\\s]"),
         (r"(?i)abc", None),
         (r"a++", None),
         (r"(?>a)", None),

@@ -9,7 +9,7 @@ from ..client.reading import own_doc
 from ..client.shapes import Way
 
 _MOST_BITS: Final = 6
-_ANY_BITS: Final = {"minimum": -(2**63), "maximum": 2**63 - 1}
+_ANY_BITS: Final = {"minimum": -(2**63), "maximum": 2**64 - 1}
 
 
 def enum_schema(cls: type[enum.Enum], values: list[Any], way: Way) -> dict[str, Any]:

@@ -139,7 +139,11 @@ def _bytes(node: Any) -> Schema:
     return schema
 
 
-_ONLY_PYTHON: Final = re.compile(r"\\[AZ]|\(\?P|\(\?#|\(\?[aiLmsux-]|\(\?\(|\(\?>|[*+?}]\+")
+_ONLY_PYTHON: Final = re.compile(r"\(\?P|\(\?#|\(\?[aiLmsux-]|\(\?\(|\(\?>|[*+?}]\+")
+_ESCAPES_AND_CLASSES: Final = re.compile(r"(\\.|\[\^?\]?(?:\\.|[^\]\\])*\])", re.DOTALL)
+# Python counts these as blanks too.
+_BLANKS: Final = r"\s\x1c-\x1f\x85"
+_ALONE: Final = {r"\A": "^", r"\Z": r"$(?!\n)", r"\s": f"[{_BLANKS}]", r"\S": f"[^{_BLANKS}]"}
 
 
 def portable(pattern: str) -> str | None:
@@ -148,18 +152,15 @@ def portable(pattern: str) -> str | None:
     >>> portable(r"\A(?P<year>[0-9]+)\Z")
     '^(?<year>[0-9]+)$(?!\\n)'
     """
-    pieces = re.split(
-        r"(\\.|\[\^?\]?(?:\\.|[^\]\\])*\])", pattern, flags=re.DOTALL
-    )  # escapes and classes stay as they are
     said = ""
-    for index, piece in enumerate(pieces):
-        if index % 2:
-            if piece in (r"\A", r"\Z"):
-                piece = "^" if piece == r"\A" else r"$(?!\n)"
+    for index, piece in enumerate(_ESCAPES_AND_CLASSES.split(pattern)):
+        if index % 2 and piece.startswith("["):
+            said += re.sub(r"\\(.)", lambda found: _BLANKS if found[1] == "s" else found[0], piece, flags=re.DOTALL)
+        elif index % 2:
+            said += _ALONE.get(piece, piece)
         else:
-            piece = piece.replace("(?P<", "(?<")
-            piece = re.sub(r"\(\?P=(\w+)\)", r"\\k<\1>", piece)
+            piece = re.sub(r"\(\?P=(\w+)\)", r"\\k<\1>", piece.replace("(?P<", "(?<"))
             if _ONLY_PYTHON.search(piece):
                 return None
-        said += piece
+            said += piece
     return said
