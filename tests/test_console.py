@@ -432,6 +432,17 @@ def test_every_form_opens_empty(visit, many):
             assert console.page.locator(".outcome ul").count() == 0, name
 
 
+def test_a_fault_of_a_list_as_a_whole(visit, many):
+    console = visit(many, bypass_csp=True).open("#give_few")
+    console.button("Remove value[0]").click()
+    console.call("INVALID_ARGS")
+    expect(console.button("Add to value")).to_be_focused()
+    expect(console.button("Add to value")).to_have_accessible_description(re.compile("Expected array of length >= 1"))
+    expect(console.page.get_by_role("group", name="value")).to_contain_text("Expected array of length >= 1")
+    console.page.evaluate(AXE.read_text())
+    assert console.page.evaluate("axe.run(document).then((found) => found.violations.map((one) => one.id))") == []
+
+
 def test_a_type_that_holds_itself(visit, many):
     console = visit(many).open("#give_node")
     console.field("value", within="value").fill("1")

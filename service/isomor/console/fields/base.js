@@ -140,8 +140,8 @@ export class Field {
         attribute(this.element, 'data-invalid', text !== undefined);
         const { control } = this;
         const hints = [text !== undefined && `${this.id}-fault`, ...this.#hintIds].filter(Boolean).join(' ');
-        // A group cannot be invalid itself; what describes it says so.
-        attribute(control, 'aria-invalid', text !== undefined && control !== this.element);
+        // A group or a button cannot be invalid; what describes it says so.
+        attribute(control, 'aria-invalid', text !== undefined && control.matches('input, select, textarea'));
         attribute(control, 'aria-describedby', hints || undefined);
     }
 
