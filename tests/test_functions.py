@@ -855,3 +855,25 @@ def test_docs_and_cache():
 def test_a_max_age_that_is_none(max_age):
     with pytest.raises(ValueError, match="max_age"):
         cached(max_age)
+
+
+def test_hash_of_what_has_no_schema():
+    """The hash is of every signature that loads: of `object` within a type too, and of models whose schema fails."""
+    pydantic = pytest.importorskip("pydantic")
+
+    class Broken(pydantic.BaseModel):
+        a: int
+
+        @classmethod
+        def __get_pydantic_json_schema__(cls, schema, handler):
+            raise LookupError
+
+    hashes = set()
+    for hint in (list[object], dict[str, object], Broken, list[Broken]):
+
+        def f(a):
+            raise AssertionError
+
+        f.__annotations__ = {"a": hint}
+        hashes.add(Function(f, name="f", path="/isomor/api/f", matches_ws=False, namespace={}).hash)
+    assert len(hashes) == 4

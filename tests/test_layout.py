@@ -32,6 +32,7 @@ ORDER = [
     "calls",
     "push",
     "client",
+    "describe",
     "server",
     "client_call",
     "cli",

@@ -124,7 +124,9 @@ class Security:
 
 @dataclass(frozen=True, slots=True)
 class Docs:
-    enabled: bool = _setting(True, kinds.BOOLEAN, "Serve a page that documents the functions. Accepted, not used yet.")
+    enabled: bool = _setting(
+        True, kinds.BOOLEAN, "Serve pages that tell of the functions and try them: /api-docs and /console."
+    )
 
 
 @dataclass(frozen=True, slots=True)

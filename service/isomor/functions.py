@@ -77,6 +77,7 @@ class Function:
         rest: what `*args` takes, or None.
         returns: the hint of its result.
         requires: the only transport that it can be called over, or None.
+        accepts: the transports whose context it takes; none where it takes no context.
         transport: the one that generated clients call it over.
         cached: how its answers may be kept, or None.
         doc: its docstring, or an empty string.
@@ -108,8 +109,7 @@ class Function:
         self.transport: Transport = self.requires or ("ws" if matches_ws else "http")
         self._context_at = signature.context_at
         self._context_name = signature.context_name
-        self._accepts = signature.accepts
-        self._defaults = signature.defaults
+        self.accepts = frozenset(signature.accepts or ())
         self._decoder = self._make_decoder()
         self._plain = not any(param.required is False for param in self.params) and self.rest is None
         trees = [mi.type_info(param.hint) for param in (*self.params, *([self.rest] if self.rest else []))]
@@ -239,12 +239,12 @@ class Function:
         at = self._context_at
         keywords = {}
         if at is not None:
-            given = ctx if self._accepts and ctx.type in self._accepts else None
+            given = ctx if ctx.type in self.accepts else None
             if at < 0:
                 keywords[self._context_name] = given
             else:
                 while len(args) < at:
-                    args.append(self._defaults[len(args)])
+                    args.append(self.params[len(args)].default)
                 args.insert(at, given)
         if self._is_async:
             return await self._target(*args, **keywords)

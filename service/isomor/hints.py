@@ -106,11 +106,12 @@ def decode_custom(cls: Any, value: Any) -> Any:
 
 
 def schema_of_custom(cls: Any) -> dict[str, Any]:
-    """Msgspec's hook for the JSON schema of what it does not know."""
+    """Msgspec's hook for the JSON schema of what it does not know; it takes an empty one for none at all."""
     if is_pydantic(cls):
-        schema: dict[str, Any] = cls.model_json_schema()
-        return schema
-    return {}
+        with contextlib.suppress(Exception):  # user code has a say in it
+            schema: dict[str, Any] = cls.model_json_schema()
+            return schema
+    return {"title": getattr(cls, "__qualname__", str(cls))}
 
 
 def text_of_result(hint: Any) -> str:

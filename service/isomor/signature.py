@@ -16,11 +16,12 @@ Transport = Literal["http", "ws"]
 
 @dataclass(frozen=True, slots=True)
 class Param:
-    """An argument on the wire."""
+    """An argument on the wire; `default` means something where it is not required, and is empty for `*args`."""
 
     name: str
     hint: Any
     required: bool
+    default: Any = inspect.Parameter.empty
 
 
 class Signature:
@@ -35,7 +36,6 @@ class Signature:
         self.accepts: set[str] | None = None
         self.context_at: int | None = None
         self.context_name = ""
-        self.defaults: list[Any] = []
         self._bound = target.keywords if isinstance(target, functools.partial) else {}
         generator = inspect.isasyncgenfunction(target) or inspect.isgeneratorfunction(target)
         if generator:
@@ -80,8 +80,7 @@ class Signature:
         if parameter.kind is kinds.VAR_POSITIONAL:
             self.rest = Param(name, hint, required=False)
             return
-        self.params.append(Param(name, hint, required=parameter.default is kinds.empty))
-        self.defaults.append(parameter.default)
+        self.params.append(Param(name, hint, parameter.default is kinds.empty, parameter.default))
 
     def _read_context(self, parameter: inspect.Parameter, contexts: set[type]) -> None:
         if self.context_at is not None:

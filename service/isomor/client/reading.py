@@ -67,7 +67,7 @@ class Reader:
 
     def read(self, hint: Any, way: Way) -> Shape:
         """The shape of a resolved hint."""
-        return _Reading(self, way).node(_tree(hint))
+        return _Reading(self, way).node(tree_of(hint))
 
     def raw(self, shape: Shape, way: Way) -> Shape:
         """The same as plain JSON, with nothing revived in it."""
@@ -117,7 +117,8 @@ class Reader:
         return Ref(made)
 
 
-def _tree(hint: Any) -> mi.Type:
+def tree_of(hint: Any) -> mi.Type:
+    """What msgspec reads of a resolved hint, an argument's or a result's."""
     # What type_info() runs, without its check that a decoder could tell the parts of unions apart: a result's need not.
     translator: Any = vars(mi)["_Translator"]((hint,))
     tree: mi.Type = translator.translate(hint)
@@ -188,11 +189,11 @@ class _Reading:
         doc = str(told.get("description", ""))
         optional = not field.required
         if self.way == "out" and not isinstance(node, mi.TypedDictType):
-            optional = _may_be_left_out(field, node, origin)
+            optional = may_be_left_out(field, node, origin)
         return Field(field.encode_name, self.node(field.type), optional, doc)
 
 
-def _may_be_left_out(field: mi.Field, node: Any, origin: Any) -> bool:
+def may_be_left_out(field: mi.Field, node: Any, origin: Any) -> bool:
     """Whether a result may come without this field."""
     if isinstance(node, mi.NamedTupleType) or getattr(node, "array_like", False):
         return False

@@ -231,7 +231,7 @@ class Server:
         app: App = Sanic(
             "isomor",
             configure_logging=False,
-            error_handler=http.Errors(lambda: self.worker, static),
+            error_handler=http.Errors(lambda: self.worker, static, home="/console" if config.docs.enabled else None),
             request_class=request_class(lambda: self.worker),
         )
         # Sanic notes this only where it runs its own processes. Without, it sends an empty alt-svc header, and what
@@ -249,6 +249,12 @@ class Server:
             mount_client(app, lambda: self.worker)
         http.mount(app, lambda: self.worker)
         pages.mount_health(app, lambda: self.worker)
+        if self._config.docs.enabled:
+            from .console_page import mount_console
+            from .describe_pages import mount_describe
+
+            mount_describe(app, lambda: self.worker)
+            mount_console(app, client=self._config.client.enabled)
         if self._metrics is not None:
             from .metrics_page import mount_metrics  # what is switched off is not even imported
 

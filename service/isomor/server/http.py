@@ -180,10 +180,11 @@ def error_response(error: ApiError) -> HTTPResponse:
 class Errors(ErrorHandler):
     """Answers whatever goes wrong in Sanic or in the user's own routes, in our form; nothing internal leaks."""
 
-    def __init__(self, worker_of: Any, static: Any) -> None:
+    def __init__(self, worker_of: Any, static: Any, home: str | None) -> None:
         super().__init__()
         self._worker_of = worker_of
         self._static = static
+        self._home = home  # where `/` leads, if nothing else is there
 
     async def _file(self, request: Request) -> HTTPResponse:
         try:
@@ -207,8 +208,12 @@ class Errors(ErrorHandler):
         if not isinstance(exception, SanicException):
             error = self._worker_of().calls.internal(exception, f"{request.method} {request.path}")
             return self._refuse(request, error)
-        if isinstance(exception, NotFound) and self._static is not None and request.method in ("GET", "HEAD"):
-            return self._file(request)
+        if isinstance(exception, NotFound) and request.method in ("GET", "HEAD"):
+            if self._static is not None:
+                return self._file(request)
+            # Here and not as a route: one of the user's that takes any path, such as `app.static("/", …)`, comes first.
+            if self._home is not None and request.path == "/":
+                return HTTPResponse(status=302, headers={"location": self._home, "cache-control": "no-store"})
         status = exception.status_code
         if not 400 <= status <= 599:
             return super().default(request, exception)
