@@ -3,8 +3,8 @@
 What is read is what validation reads: msgspec's view of the hint, and pydantic's own schema of its models. msgspec has
 a function for this too, `msgspec.json.schema`; it is not used as it tells what msgspec encodes alone: it has no schema
 for results that no decoder could tell apart, and is stricter than the decoder here (repeats in sets, Decimals as
-numbers, fields that have a default in a result) and laxer there (keys, base64, dates). tests/test_schemas.py holds
-what is told here against that function and against the decoder.
+numbers, fields that have a default in a result) and laxer there (keys, base64, dates). tests/test_openapi.py
+holds what is told here against that function and against the decoder.
 """
 
 from __future__ import annotations
