@@ -5,17 +5,21 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 pytest.register_assert_rewrite("harness")
 
 from harness import Server, wait_until  # noqa: E402
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 Serve = Callable[..., Server]
 
@@ -57,6 +61,21 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
 def serve_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
     """The same for a fixture of module scope: one server for many tests."""
     yield from _factory(tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium, without a window: one for the tests of a module."""
+    from playwright.sync_api import sync_playwright
+
+    program = shutil.which("chromium")
+    assert program, "chromium is needed: `make test-setup` installs it, or says how"
+    options = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+    options += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=program, args=options)
+        yield running
+        running.close()
 
 
 class _Errors(logging.Handler):

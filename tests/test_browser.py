@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from harness import REPOSITORY, Server, isomor, wait_until
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 API = {
     "add.py": "async def add(a: int, b: int) -> int: return a + b",
@@ -110,18 +110,6 @@ isomor.onState((event) => window.events.push(event));
 window.pushes = [];
 window.ready = true;
 """
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    program = shutil.which("chromium")
-    assert program, "chromium is needed: `make test-setup` installs it, or says how"
-    options = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-    options += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=program, args=options)
-        yield running
-        running.close()
 
 
 def npm(folder: Path, *args: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import shutil
 import textwrap
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -16,7 +15,7 @@ import pytest
 from harness import REPOSITORY, Server, wait_until
 from many_types import HINTS
 from many_types import api as many_types
-from playwright.sync_api import Browser, BrowserContext, Locator, WebSocketRoute, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, WebSocketRoute, expect
 
 AXE = REPOSITORY / "frontend/node_modules/axe-core/axe.min.js"
 CONSOLE = REPOSITORY / "service/isomor/console"
@@ -84,18 +83,6 @@ API = {
     ''',
     "big.py": "async def big(n: int) -> list[int]: return list(range(n))",
 }
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    program = shutil.which("chromium")
-    assert program, "chromium is needed: `make test-setup` installs it, or says how"
-    options = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-    options += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=program, args=options)
-        yield running
-        running.close()
 
 
 class Console:

@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 import pytest
 from harness import REPOSITORY, Server, environment, free_port, isomor, wait_until
-from playwright.sync_api import Browser, BrowserContext, Locator, WebSocketRoute, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, WebSocketRoute, expect
 
 FRONTEND = REPOSITORY / "frontend"
 MODULES = FRONTEND / "node_modules"
@@ -44,18 +44,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def server(serve_module: Callable[..., Server], site: Path) -> Server:
     return serve_module(REPOSITORY / "api", env=WS_ENV | {"ISOMOR_STATIC_FOLDER": str(site)})
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    program = shutil.which("chromium")
-    assert program, "chromium is needed: `make test-setup` installs it, or says how"
-    options = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-    options += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=program, args=options)
-        yield running
-        running.close()
 
 
 class Demo:

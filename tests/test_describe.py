@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import shutil
 import threading
 import zipfile
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ import pytest
 from harness import REPOSITORY, Server, wait_until
 from hatchling.builders.wheel import WheelBuilder
 from many_types import api
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 FOLDER = REPOSITORY / "service" / "isomor" / "describe" / "swagger_ui"
 DOCUMENTS = ["/api-docs/openapi.json", "/api-docs/asyncapi.json"]
@@ -61,18 +60,6 @@ def test_all_of_it_is_in_the_wheel(tmp_path):
 @pytest.fixture(scope="module")
 def server(serve_module) -> Server:
     return serve_module(API)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    program = shutil.which("chromium")
-    assert program, "chromium is needed: `make test-setup` installs it, or says how"
-    options = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-    options += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=program, args=options)
-        yield running
-        running.close()
 
 
 @pytest.fixture

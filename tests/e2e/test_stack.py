@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +12,7 @@ import httpx
 import pytest
 from engine import BUILDING, PATIENCE, Stack, docker, write_wheel
 from harness import wait_until, write_files
-from playwright.sync_api import Browser, Locator, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, expect
 
 expect.set_options(timeout=30_000)
 
@@ -24,18 +23,6 @@ def stack() -> Iterator[Stack]:
         stack.compose("build", "--quiet", timeout=BUILDING)
         stack.compose("up", "--detach", "--scale", "service=1")
         yield stack
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    program = shutil.which("chromium")
-    assert program, "chromium is needed: `make test-setup` installs it, or says how"
-    options = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-    options += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=program, args=options)
-        yield running
-        running.close()
 
 
 class Visitor:

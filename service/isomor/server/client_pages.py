@@ -23,6 +23,7 @@ from ..client.generate import generate, runtime_files
 from ..errors import ApiError
 from ..loader import Registry
 from .http import error_response
+from .pages import shipped
 from .worker import App, Worker
 
 _MODULES: Final = "/isomor/client"
@@ -65,11 +66,7 @@ class _Pages:
         kind = _TYPES.get(path.rpartition(".")[2])
         if content is None or kind is None:
             return error_response(ApiError.of("NOT_FOUND", "There is no such file of the client."))
-        etag = f'"{hashlib.blake2b(content, digest_size=12).hexdigest()}"'
-        headers = {"etag": etag, "cache-control": "no-cache", "x-content-type-options": "nosniff"}
-        if etag in request.headers.get("if-none-match", ""):
-            return HTTPResponse(status=304, headers=headers)
-        return HTTPResponse(content, headers=headers, content_type=kind)
+        return shipped(request, content, kind)
 
     def _tarball(self, request: Request, path: str) -> HTTPResponse:
         content = self._tarballs(request).get(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -14,6 +13,7 @@ from sanic_routing.exceptions import RouteExists
 from ..client.runtime import runtime_files
 from ..errors import ApiError
 from .http import error_response
+from .pages import shipped
 from .worker import App
 
 logger = logging.getLogger("isomor")
@@ -71,13 +71,8 @@ class _Page:
         content, kind = self._files.get(name), _TYPES.get(name.rpartition(".")[2])
         if content is None or kind is None:
             return error_response(ApiError.of("NOT_FOUND", "There is no such file of the console."))
-        etag = f'"{hashlib.blake2b(content, digest_size=12).hexdigest()}"'
-        headers = {"etag": etag, "cache-control": "no-cache", "x-content-type-options": "nosniff"}
-        if name == _INDEX:
-            headers |= {"content-security-policy": _POLICY, "referrer-policy": "no-referrer"}
-        if etag in request.headers.get("if-none-match", ""):
-            return HTTPResponse(status=304, headers=headers)
-        return HTTPResponse(content, headers=headers, content_type=kind)
+        policies = {"content-security-policy": _POLICY, "referrer-policy": "no-referrer"}
+        return shipped(request, content, kind, policies if name == _INDEX else None)
 
 
 def _walk(folder: Traversable, prefix: str = "") -> list[tuple[str, bytes]]:

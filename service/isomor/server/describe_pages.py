@@ -10,7 +10,6 @@ Documents are made when they are first asked for, in a thread, and once for each
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 from collections.abc import Callable
 from importlib.resources import files
@@ -24,6 +23,7 @@ from ..config import Config
 from ..errors import ApiError
 from ..loader import Registry
 from .http import error_response
+from .pages import shipped
 from .worker import App, Worker
 
 logger = logging.getLogger("isomor")
@@ -67,7 +67,7 @@ class _Pages:
         if name in DOCUMENTS:
             worker = self._worker_of()
             content = await self._documents.get(name, worker.calls.registry, worker.config)
-            return _answer(request, content, "application/json", {})
+            return shipped(request, content, "application/json")
         return self._file(request, name)
 
     def _file(self, request: Request, name: str) -> HTTPResponse:
@@ -80,15 +80,7 @@ class _Pages:
             elsewhere = self._worker_of().config.client.http_base_url
             headers["content-security-policy"] = _POLICY.format(connect=" ".join(filter(None, ["'self'", elsewhere])))
             headers["referrer-policy"] = "no-referrer"
-        return _answer(request, content, kind, headers)
-
-
-def _answer(request: Request, content: bytes, kind: str, headers: dict[str, str]) -> HTTPResponse:
-    etag = f'"{hashlib.blake2b(content, digest_size=12).hexdigest()}"'
-    headers |= {"etag": etag, "cache-control": "no-cache", "x-content-type-options": "nosniff"}
-    if etag in request.headers.get("if-none-match", ""):
-        return HTTPResponse(status=304, headers=headers)
-    return HTTPResponse(content, headers=headers, content_type=kind)
+        return shipped(request, content, kind, headers)
 
 
 def _openapi(registry: Registry, config: Config) -> bytes:
