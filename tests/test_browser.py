@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from harness import REPOSITORY, Server, isomor, wait_until
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, BrowserContext, Page
 
 API = {
     "add.py": "async def add(a: int, b: int) -> int: return a + b",
@@ -198,24 +198,22 @@ def _with_endings(script: str) -> str:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Callable[[Server], Page]]:
-    contexts = []
+    opened: list[tuple[BrowserContext, list[str]]] = []
 
     def open_page(server: Server) -> Page:
         context = browser.new_context()
-        contexts.append(context)
-        opened = context.new_page()
         faults: list[str] = []
-        opened.on("pageerror", lambda error: faults.append(str(error)))
-        opened.goto(server.url)
-        opened.wait_for_function("window.ready")
-        opened.faults = faults  # type: ignore[attr-defined]
-        return opened
+        opened.append((context, faults))
+        page = context.new_page()
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.goto(server.url)
+        page.wait_for_function("window.ready")
+        return page
 
     yield open_page
-    for context in contexts:
-        for opened in context.pages:
-            assert opened.faults == []  # type: ignore[attr-defined]  # no rejection that nobody handled
+    for context, faults in opened:
         context.close()
+        assert faults == []  # no rejection that nobody handled
 
 
 @pytest.fixture(scope="module")

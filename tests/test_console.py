@@ -15,7 +15,8 @@ import pytest
 from harness import REPOSITORY, Server, wait_until
 from many_types import HINTS
 from many_types import api as many_types
-from playwright.sync_api import Browser, BrowserContext, Locator, WebSocketRoute, expect
+from playwright.sync_api import Browser, Locator, WebSocketRoute, expect
+from visitor import Visitor
 
 AXE = REPOSITORY / "frontend/node_modules/axe-core/axe.min.js"
 CONSOLE = REPOSITORY / "service/isomor/console"
@@ -85,21 +86,8 @@ API = {
 }
 
 
-class Console:
-    """A page of its own visitor. What it complains about and where its requests go is looked at in the end."""
-
-    def __init__(self, browser: Browser, url: str, **options: Any) -> None:
-        self.url = url
-        self.context: BrowserContext = browser.new_context(reduced_motion="reduce", **options)
-        self.faults: list[str] = []
-        self.requests: list[str] = []
-        self.excused: list[str] = []
-        self.page = self.context.new_page()
-        self.page.set_default_timeout(30_000)
-        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
-        self.page.on("console", lambda message: message.type == "error" and self.faults.append(message.text))
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.on("websocket", lambda ws: self.requests.append(ws.url.replace("ws", "http", 1)))
+class Console(Visitor):
+    """The page, by what stands on it."""
 
     def open(self, address: str = "", *, state: str = "Open") -> Console:
         self.page.goto(f"{self.url}/console{address}")
@@ -145,11 +133,6 @@ class Console:
     @property
     def past(self) -> Locator:
         return self.id("history").get_by_role("listitem")
-
-    def close(self) -> None:
-        self.context.close()
-        assert [fault for fault in self.faults if not any(text in fault for text in self.excused)] == []
-        assert [url for url in self.requests if not url.startswith(f"{self.url}/")] == []
 
 
 @pytest.fixture

@@ -18,7 +18,8 @@ from typing import Any
 import httpx
 import pytest
 from harness import REPOSITORY, Server, environment, free_port, isomor, wait_until
-from playwright.sync_api import Browser, BrowserContext, Locator, WebSocketRoute, expect
+from playwright.sync_api import Browser, Locator, WebSocketRoute, expect
+from visitor import Visitor
 
 FRONTEND = REPOSITORY / "frontend"
 MODULES = FRONTEND / "node_modules"
@@ -46,21 +47,10 @@ def server(serve_module: Callable[..., Server], site: Path) -> Server:
     return serve_module(REPOSITORY / "api", env=WS_ENV | {"ISOMOR_STATIC_FOLDER": str(site)})
 
 
-class Demo:
-    """A page of its own visitor. What it complains about and where its requests go is looked at in the end."""
+class Demo(Visitor):
+    """The page, by what stands on it."""
 
-    def __init__(self, browser: Browser, url: str, **options: Any) -> None:
-        self.url = url
-        self.context: BrowserContext = browser.new_context(reduced_motion="reduce", **options)
-        self.faults: list[str] = []
-        self.requests: list[str] = []
-        self.excused: list[str] = []
-        self.page = self.context.new_page()
-        self.page.set_default_timeout(30_000)
-        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
-        self.page.on("console", lambda message: message.type == "error" and self.faults.append(message.text))
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.on("websocket", lambda ws: self.requests.append(ws.url.replace("ws", "http", 1)))
+    schemes = ("data:",)
 
     def open(self) -> Demo:
         self.page.goto(self.url)
@@ -96,12 +86,6 @@ class Demo:
 
     def focused(self) -> Locator:
         return self.page.locator(":focus")
-
-    def close(self) -> None:
-        self.context.close()
-        assert [fault for fault in self.faults if not any(text in fault for text in self.excused)] == []
-        assert self.requests
-        assert [url for url in self.requests if not url.startswith((f"{self.url}/", "data:"))] == []
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 
 Way = Literal["in", "out"]
 Kind = Literal["string", "number", "boolean", "null", "array", "object"]
@@ -226,7 +226,7 @@ def kinds(shape: Shape, seen: tuple[Declaration, ...] = ()) -> set[Kind]:
         case Plain("any"):
             return {"string", "number", "boolean", "null", "array", "object"}
         case Plain(text):
-            return {text}  # type: ignore[arg-type]
+            return {cast("Kind", text)}
         case Literals(values):
             return {_kind_of(value) for value in values}
         case Value():

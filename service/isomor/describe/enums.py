@@ -29,8 +29,8 @@ def enum_schema(cls: type[enum.Enum], values: list[Any], way: Way) -> dict[str, 
 
 def accepts_others(cls: Any) -> bool:
     """Whether an enum takes values that are no member's: by `_missing_`, which flags have too."""
-    own = getattr(cls._missing_, "__func__", None)
-    return own is not enum.Enum._missing_.__func__  # type: ignore[attr-defined]
+    own, inherited = (getattr(one._missing_, "__func__", None) for one in (cls, enum.Enum))
+    return own is not inherited
 
 
 def _combinations(cls: type[enum.Flag]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from .components import PREFIX, Component, Components
 logger = logging.getLogger("isomor")
 
 _MODES: Final = {"in": "validation", "out": "serialization"}
+_WAYS: Final[dict[str, Way]] = {"Input": "in", "Output": "out"}
 
 
 def read(models: list[tuple[Any, Way, Component]], components: Components) -> None:
@@ -57,7 +58,7 @@ def _can_be_told(model: tuple[Any, Way, Component]) -> bool:
 def _component(name: str, components: Components) -> Component:
     """The component of a definition, by pydantic's name for it: `api__shop__User-Input`."""
     bare, _, mode = name.rpartition("-")
-    way: Way | None = {"Input": "in", "Output": "out"}.get(mode)  # type: ignore[assignment]
+    way = _WAYS.get(mode)
     bare = bare if way else name
     *path, label = bare.split("__")
     made, _new = components.get(("pydantic", bare), way, label, ".".join(path))

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import platform
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any, Final
 
 from prometheus_client import REGISTRY, ProcessCollector
@@ -155,8 +156,7 @@ def _process_families(regions: Iterable[Region]) -> list[Family]:
     for place, region in enumerate(regions):
         if not region.alive:
             continue
-        pid = region.pid
-        for family in ProcessCollector(pid=lambda pid=pid: pid, registry=None).collect():  # type: ignore[misc]
+        for family in ProcessCollector(pid=partial(int, region.pid), registry=None).collect():
             whole = found.setdefault(family.name, Family(family.name, family.documentation, family.type))
             for sample in family.samples:
                 whole.add_sample(sample.name, sample.labels | {"worker": str(place)}, sample.value)

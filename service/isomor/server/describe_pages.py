@@ -122,6 +122,6 @@ class Documents:
             made[name] = asyncio.create_task(making, name=f"isomor {name}")
         try:
             return await asyncio.shield(made[name])
-        except Exception:
+        except Exception:  # whatever it was, the next who asks may fare better
             made.pop(name, None)
             raise
