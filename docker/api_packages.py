@@ -178,5 +178,7 @@ def _tidy() -> None:
     folders = [entry for entry in VOLUME.iterdir() if entry.is_dir()]
     old = sorted((f for f in folders if re.fullmatch(r"[0-9a-f]{16}", f.name)), key=lambda f: f.stat().st_mtime)
     unused = [folder for folder in old[:-_KEPT] if not _is_in_use(folder)]
+    for index, folder in enumerate(unused):  # first away under that name: half of it must not be taken for the whole
+        unused[index] = folder.rename(VOLUME / f".tmp-{folder.name}")
     for folder in [*unused, *(f for f in folders if f.name.startswith((".new-", ".tmp-")))]:
         shutil.rmtree(folder, ignore_errors=True)

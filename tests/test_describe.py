@@ -147,7 +147,7 @@ def test_the_policy(server):
 
 
 def test_the_policy_lets_it_call_where_clients_call(serve):
-    server = serve(API, yaml="client: {http_base_url: https://shop.example.com}")
+    server = serve(API, yaml="client: {http_base_url: https://shop.example.com/app}")
     assert (
         "connect-src 'self' https://shop.example.com;"
         in server.http.get("/api-docs").headers["content-security-policy"]

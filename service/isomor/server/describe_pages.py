@@ -14,6 +14,7 @@ import logging
 from collections.abc import Callable
 from importlib.resources import files
 from typing import Final
+from urllib.parse import urlsplit
 
 from sanic import HTTPResponse, Request
 from sanic_routing.exceptions import RouteExists
@@ -77,8 +78,9 @@ class _Pages:
         content = files("isomor").joinpath("describe", *path.split("/")).read_bytes()
         headers = {}
         if not name:
-            elsewhere = self._worker_of().config.client.http_base_url
-            headers["content-security-policy"] = _POLICY.format(connect=" ".join(filter(None, ["'self'", elsewhere])))
+            elsewhere = urlsplit(self._worker_of().config.client.http_base_url or "")
+            origin = [f"{elsewhere.scheme}://{elsewhere.netloc}"] if elsewhere.netloc else []  # a path would be exact
+            headers["content-security-policy"] = _POLICY.format(connect=" ".join(["'self'", *origin]))
             headers["referrer-policy"] = "no-referrer"
         return shipped(request, content, kind, headers)
 
