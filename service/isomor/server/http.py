@@ -10,6 +10,7 @@ from typing import Any, Final
 from sanic import HTTPResponse, Request
 from sanic.exceptions import MethodNotAllowed, NotFound, SanicException
 from sanic.handlers import ErrorHandler
+from sanic.headers import format_http1_response
 
 from .. import messages
 from ..calls import Call
@@ -20,6 +21,8 @@ from .handshake import check_origin
 from .worker import App, Worker
 
 logger = logging.getLogger("isomor")
+
+CALLS_ROUTE: Final = "isomor_calls"
 
 _JSON: Final = "application/json"
 _BY_STATUS: Final = {status: code for code, status in STATUS.items() if code not in ("ERROR", "HTTP_REQUIRED")}
@@ -32,7 +35,7 @@ def mount(app: App, worker_of: Any) -> None:
         return await _Handler(worker_of(), request).answer()
 
     methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-    app.add_route(handle, "/isomor/<path:path>", methods=methods, name="isomor_calls", strict_slashes=True)
+    app.add_route(handle, "/isomor/<path:path>", methods=methods, name=CALLS_ROUTE, strict_slashes=True)
 
 
 class _Handler:
@@ -166,6 +169,20 @@ def _with_context(response: HTTPResponse, res: HttpResponse, *, keep_status: boo
     if not keep_status:
         response.status = res.status
     return response
+
+
+def result_response(payload: bytes) -> HTTPResponse:
+    """The answer over HTTP that is the result `payload`, JSON, and nothing else."""
+    return HTTPResponse(messages.result_body(payload), content_type=_JSON)
+
+
+def wire(response: HTTPResponse, extra: dict[str, str], keep_alive: bool) -> bytes:
+    """All bytes of `response`, with `extra` headers, as Sanic would send them."""
+    body = response.body or b""
+    response.headers.update(extra)
+    response.headers["content-length"] = len(body)
+    response.headers["connection"] = "keep-alive" if keep_alive else "close"
+    return format_http1_response(response.status, response.processed_headers) + body
 
 
 def error_response(error: ApiError) -> HTTPResponse:

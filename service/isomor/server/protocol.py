@@ -10,16 +10,15 @@ import math
 import time
 from typing import Any, Final
 
-from sanic.compat import Header
-from sanic.exceptions import SanicException
+from httptools import HttpParserInvalidURLError, parse_url
 from sanic.http import Stage
 from sanic.models.server_types import ConnInfo
 from sanic.server.protocols.websocket_protocol import WebSocketProtocol
 
+from ..calls import Call
 from ..errors import ApiError
 from .connection import WsConnection
 from .handshake import (
-    Head,
     check_origin,
     check_websocket,
     is_websocket,
@@ -27,10 +26,10 @@ from .handshake import (
     refusal,
     wants_websocket,
 )
+from .plain_calls import CONTEXT, LONGEST_HEAD, PlainCall, PlainCalls
+from .request import Handshake
 from .websocket import attach
 from .worker import Worker
-
-_LONGEST_HEAD: Final = 16 * 1024
 
 # While the server stops, whoever has just connected may say so long what it wants.
 _GRACE: Final = 1.0
@@ -43,9 +42,10 @@ class IsomorProtocol(WebSocketProtocol):
     how many have begun on this connection.
     """
 
-    __slots__ = ("_head_timer", "_opened", "_taken", "requests")
+    __slots__ = ("_began", "_call", "_clock", "_needed", "_taken", "_trusted", "requests")
 
     worker: Worker
+    plain: PlainCalls
 
     def connection_made(self, transport: Any) -> None:
         """As in Sanic, but for the task: that is made when a request is Sanic's."""
@@ -55,11 +55,13 @@ class IsomorProtocol(WebSocketProtocol):
         self.recv_buffer = bytearray()
         self.conn_info = ConnInfo(transport, unix=self._unix)
         self._taken = False
-        self._opened = time.monotonic()
+        self._trusted = self.worker.trusts(self.conn_info.client_ip)
+        self._call: Call | None = None
+        self._needed = 0
+        self._time = self._began = time.monotonic()
         self.requests = 0
         self.request_handler = self._handle
-        # Sanic's own clocks tick from its task on; a peer that says nothing, or never ends its head, is ours to end.
-        self._head_timer = self.loop.call_later(self.request_timeout, self.abort)
+        self._clock = self.loop.call_later(self.request_timeout, self._tick)
 
     async def _handle(self, request: Any) -> None:
         """As in Sanic, but that no route or middleware of the user's ends the server: sys.exit passes event loops."""
@@ -74,38 +76,128 @@ class IsomorProtocol(WebSocketProtocol):
 
     def data_received(self, data: bytes) -> None:
         """A piece of a request: a look where it begins one, then Sanic's."""
-        if self._task is None:
-            self.recv_buffer += data
-            self._look_first()
-        elif self._is_between_requests():
-            self.recv_buffer += data
-            self._time = time.monotonic()
-            if not self._is_ours():
-                data = bytes(self.recv_buffer)
-                self.recv_buffer.clear()
-                super().data_received(data)  # type: ignore[no-untyped-call]
-        else:
+        if not self._is_between_requests():
             super().data_received(data)  # type: ignore[no-untyped-call]
-
-    def _is_ours(self) -> bool:
-        """Whether the request in the buffer is an upgrade that was taken, or may yet turn out to be one."""
-        buffer = bytes(self.recv_buffer)
-        if not buffer.startswith(b"GET "[: len(buffer)]):
-            return False
-        if b"\r\n\r\n" not in buffer:
-            return len(buffer) < _LONGEST_HEAD
-        return wants_websocket(buffer) and self._upgrade(buffer)
-
-    def _look_first(self) -> None:
-        if self._is_ours():
             return
-        self._head_timer.cancel()
         self._time = time.monotonic()
-        self._task = self.loop.create_task(self.connection_task())  # type: ignore[no-untyped-call]
+        if not self.recv_buffer:
+            self._began = self._time
+            self._read(data)
+            return
+        self.recv_buffer += data
+        if len(self.recv_buffer) >= self._needed:
+            self._read_buffer()
+        self._set_reading()
 
     def _is_between_requests(self) -> bool:
+        """Whether what comes now is not a part of a request that is Sanic's."""
+        if self._task is None:
+            return not self.transport.is_closing()  # type: ignore[union-attr]
         http = self.http
-        return self.websocket is None and http is not None and http.stage is Stage.IDLE
+        if http is None or self.websocket is not None:
+            return False
+        # A body that Sanic has not read, of a request that it has refused, is no request.
+        return http.stage is Stage.IDLE and http.keep_alive and not http.request_body
+
+    def _read_buffer(self) -> None:
+        assert self.transport is not None
+        if self.recv_buffer and self._call is None and self._can_write.is_set() and not self.transport.is_closing():
+            data = bytes(self.recv_buffer)
+            self.recv_buffer.clear()
+            self._read(data)
+            self._set_reading()
+
+    def _set_reading(self) -> None:
+        """Read on, unless enough waits behind a call, or for the peer to read what it was answered."""
+        if self._taken or self.transport is None or self.transport.is_closing():
+            return
+        if len(self.recv_buffer) < self.app.config.REQUEST_BUFFER_SIZE or len(self.recv_buffer) < self._needed:
+            self.transport.resume_reading()
+        else:
+            self.transport.pause_reading()
+
+    def _read(self, data: bytes) -> None:
+        """Take the requests in `data`: calls that are plain, or a WebSocket; from anything else on it is Sanic's."""
+        at = self._needed = 0
+        while at < len(data) and self._call is None and self._can_write.is_set():
+            plain = None if self.worker.draining else self.plain.read(data, at, self._trusted)
+            if type(plain) is PlainCall:
+                at = plain.end
+                self._start(plain)
+                continue
+            rest = data[at:]
+            self._needed = plain - at if type(plain) is int else self._look_for_upgrade(rest)
+            if self._taken:
+                return
+            if not self._needed:
+                if self._task is None:
+                    self.recv_buffer += rest
+                    self._task = self.loop.create_task(self.connection_task())  # type: ignore[no-untyped-call]
+                else:
+                    super().data_received(rest)  # type: ignore[no-untyped-call]
+                return
+            break
+        self.recv_buffer += data[at:]
+
+    def _look_for_upgrade(self, data: bytes) -> int:
+        """Take the connection if the request is an upgrade; else say how much must have come to tell, 0: it is none."""
+        if not data.startswith(b"GET "[: len(data)]):
+            return 0
+        if b"\r\n\r\n" not in data:
+            return len(data) + 1 if len(data) < LONGEST_HEAD else 0
+        if wants_websocket(data):
+            self._upgrade(data)
+        return 0
+
+    def _start(self, plain: PlainCall) -> None:
+        self.requests += 1
+        sent = plain.sent
+        call = self.worker.calls.start(plain.function, sent.args, CONTEXT, self._answer, made_for=sent.hash)
+        if not call.settled:
+            self._call = call
+
+    def _answer(self, call: Call, payload: bytes | None, error: ApiError | None) -> None:
+        """Answer a plain call, and go on with what has come in behind it."""
+        waited, self._call = self._call is call, None
+        if self.transport is None or self.transport.is_closing():
+            return
+        self._time = self._began = time.monotonic()
+        if self.worker.draining:  # its proxy would go on sending calls here
+            self.transport.write(self.plain.answer(payload, error, keep_alive=False))
+            self.close()
+        else:
+            if payload is not None:
+                self.transport.write(self.plain.result(payload))
+            else:
+                self.transport.write(self.plain.answer(payload, error, keep_alive=True))
+            if waited:
+                self._read_buffer()
+
+    def resume_writing(self) -> None:
+        """The peer reads again what it was answered: so are its requests."""
+        super().resume_writing()  # type: ignore[no-untyped-call]
+        if self.transport is not None and self._is_between_requests():
+            self._read_buffer()
+
+    def _tick(self) -> None:
+        """End a connection where a request does not come whole in time, or none comes; Sanic's clocks see its own."""
+        now = time.monotonic()
+        if self._call is not None or not self._is_between_requests():
+            due = now + self.request_timeout
+        elif self.recv_buffer or not self.requests:
+            due = self._began + self.request_timeout
+        else:
+            due = self._time + self.keep_alive_timeout
+        if now < due:
+            self._clock = self.loop.call_later(due - now, self._tick)
+        else:
+            self.close()
+
+    def check_timeouts(self) -> None:
+        """As in Sanic, to which a connection idles while a plain call runs."""
+        if self._call is not None:
+            self._time = time.monotonic()
+        super().check_timeouts()  # type: ignore[no-untyped-call]
 
     def _upgrade(self, buffer: bytes) -> bool:
         """Take the connection, if the request is an upgrade of ours; answer it, one way or the other."""
@@ -121,36 +213,23 @@ class IsomorProtocol(WebSocketProtocol):
             check_origin(dict(head.headers), host, self.worker.config, websocket=True)
             if self.worker.draining:
                 raise ApiError.of("UNAVAILABLE", "The server is stopping; connect again.")
-            request = self._request(head, raw)
-        except SanicException:
-            return False  # for its URL, which Sanic knows how to refuse
+            parse_url(head.target.encode())
+        except HttpParserInvalidURLError:
+            return False  # Sanic knows how to refuse that
         except ApiError as error:
             transport = self._let_go()
             transport.write(refusal(error))
             transport.close()
             return True
-        request = self._request(head, raw)
-        connection = WsConnection(self.worker, request)
+        connection = WsConnection(self.worker, Handshake(raw, self.conn_info, self.transport))
         attach(self._let_go(), connection, key, rest, self.worker.config.max_message_size)
         return True
-
-    def _request(self, head: Head, raw: bytes) -> Any:
-        request = self.request_class(
-            url_bytes=head.target.encode(),
-            headers=Header(head.headers),
-            head=raw,
-            version=head.version.removeprefix("HTTP/"),
-            method=head.method,
-            transport=self.transport,  # type: ignore[arg-type]
-            app=self.app,
-        )
-        request.conn_info = self.conn_info
-        return request
 
     def _let_go(self) -> Any:
         """Part from Sanic: from now on it neither counts, times nor closes this connection."""
         self._taken = True
-        self._head_timer.cancel()
+        self._clock.cancel()
+        self.request_handler = None  # which is a method of ours: without it, there is nothing for the collector to do
         self.connections.discard(self)
         transport = self.transport
         if self._callback_check_timeouts is not None:
@@ -172,21 +251,24 @@ class IsomorProtocol(WebSocketProtocol):
         if http is not None and http.stage is not Stage.IDLE:
             http.keep_alive = False
             return False
+        if self._call is not None:
+            return False
         # A request may be on the way, or not be read yet, and a proxy would not send that again.
-        since = self._opened if self._task is None else self._time if self.recv_buffer else -math.inf
+        since = self._began if not self.requests else self._time if self.recv_buffer else -math.inf
         if time.monotonic() - since < _GRACE:
             return False
-        self._head_timer.cancel()
         self.close()
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         """As in Sanic."""
-        if hasattr(self, "_head_timer"):
-            self._head_timer.cancel()
+        if hasattr(self, "_clock"):
+            self._clock.cancel()
             super().connection_lost(exc)  # type: ignore[no-untyped-call]
+            if self._call is not None and self.worker.config.cancel_on_disconnect:
+                self._call.cancel()
 
 
 def bound_to(worker: Worker) -> type[IsomorProtocol]:
     """The protocol class for one worker."""
-    return type("IsomorProtocol", (IsomorProtocol,), {"worker": worker, "__slots__": ()})
+    return type("IsomorProtocol", (IsomorProtocol,), {"worker": worker, "plain": PlainCalls(worker), "__slots__": ()})

@@ -1,0 +1,438 @@
+"""Plain calls over HTTP are answered without Sanic. Here the same bytes go both ways, and the answers are compared.
+
+Two servers serve the same functions. One has middleware, so that every request of it goes through Sanic; the other has
+none. What they answer, where they think that a request ends, and whether they close, has to be the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from typing import Any
+
+import pytest
+from harness import Server, wait_until, write_files
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+API: dict[str, Any] = {
+    "add.py": "async def add(a: int, b: int = 10) -> int:\n    return a + b\n",
+    "echo.py": "async def echo(value=None):\n    return value\n",
+    "sync.py": "def sync(text: str = '') -> str:\n    return text\n",
+    "later.py": "import asyncio\n\nasync def later(a: int) -> int:\n    await asyncio.sleep(0)\n    return a\n",
+    "fails.py": "async def fails() -> None:\n    raise ValueError('s3cret')\n",
+    "refuses.py": "from isomor import ApiError\n\nasync def refuses() -> None:\n    raise ApiError('no', 'NO', 418)\n",
+    "over_ws.py": "from isomor import WsContext\n\nasync def over_ws(ctx: WsContext) -> None: pass\n",
+    "over_http.py": "from isomor import HttpContext\n\ndef over_http(ctx: HttpContext) -> str:\n    return ctx.type\n",
+    "ctx.py": "from isomor import Context\n\nasync def ctx(ctx: Context) -> str:\n    return ctx.req.path\n",
+    "price.py": "from isomor import cached\n\n@cached(60)\ndef price(name: str = 'apple') -> str:\n    return name\n",
+    # The one that tells: Sanic knows the request that it is answering.
+    "by.py": """
+from sanic import Request
+from sanic.exceptions import ServerError
+
+async def by() -> str:
+    try:
+        Request.get_current()
+    except ServerError:
+        return "isomor"
+    return "Sanic"
+""",
+}
+MIDDLEWARE = """
+def startup(app):
+    @app.on_request
+    async def look(request):
+        pass
+"""
+MOST = 100_000
+ENV = {"ISOMOR_MAX_MESSAGE_SIZE": str(MOST), "ISOMOR_SECURITY_ORIGINS": "https://good.example"}
+
+
+@pytest.fixture(scope="module")
+def plain(serve_module: Any) -> Server:
+    return serve_module(API, env=ENV)
+
+
+@pytest.fixture(scope="module")
+def sanic(serve_module: Any) -> Server:
+    return serve_module(API | {"startup.py": MIDDLEWARE}, env=ENV)
+
+
+def call(name: str, args: str = "[]", *headers: str, start: str = "") -> bytes:
+    """A call as a browser sends it; `headers` come on top."""
+    body = f'{{"args":{args}}}'.encode()
+    lines = [
+        start or f"POST /isomor/api/{name} HTTP/1.1",
+        "Host: localhost",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+        *headers,
+    ]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def exchange(server: Server, *pieces: bytes) -> list[Any]:
+    """All that the server answers to the bytes and to a last call behind them: status, headers, and body of each.
+
+    What follows that is no request and longer than any body that may be: so both servers close, whatever they made of
+    what came before, and how much they answered tells where they think that it ended.
+    """
+    with server.raw() as connection:
+        try:
+            for piece in pieces:
+                connection.send(piece)
+            connection.send(call("add", "[1,2]", "Connection: close"))
+            connection.send(b"\r\n" * MOST)
+        except OSError:
+            pass  # it has closed already, and what it said is still to be read
+        data = connection.read_to_end()
+    answers = []
+    while data:
+        head, _, data = data.partition(b"\r\n\r\n")
+        status, *lines = head.decode().split("\r\n")
+        headers: dict[str, Any] = dict(line.lower().split(": ", 1) for line in lines)
+        headers["allow"] = sorted(headers.get("allow", "").split(", "))  # Sanic lists a set
+        size = int(headers.get("content-length", 0))
+        body, data = data[:size], data[size:]
+        answers.append((status, headers, re.sub(rb'"errorId":"\w+"', b'"errorId":""', body)))
+    return answers
+
+
+def same(plain: Server, sanic: Server, *pieces: bytes) -> list[Any]:
+    by_plain, by_sanic = exchange(plain, *pieces), exchange(sanic, *pieces)
+    assert by_plain == by_sanic, pieces
+    return by_plain
+
+
+# ---- Which way a call goes -------------------------------------------------------------------------------------------
+
+CHROME = [
+    "Connection: keep-alive",
+    "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36",
+    'sec-ch-ua: "Not/A)Brand";v="8", "Chromium";v="126"',
+    "Accept: */*",
+    "Origin: http://localhost",
+    "Sec-Fetch-Site: same-origin",
+    "Accept-Encoding: gzip, deflate, br, zstd",
+    "Cookie: a=b; c=d",
+]
+
+
+def by(server: Server, *headers: str, **options: Any) -> str:
+    with server.raw() as connection:
+        connection.send(call("by", "[]", *headers, **options))
+        return connection.response().json()["result"]
+
+
+def test_calls_of_a_browser_and_of_a_program_are_plain(plain: Server, sanic: Server) -> None:
+    assert by(plain) == by(plain, *CHROME) == "isomor"
+    assert by(sanic) == by(sanic, *CHROME) == "Sanic"
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["Connection: close", "Upgrade: h2c", "Origin: https://good.example", "X-Twice: 1\r\nX-Twice: 2", "X: 1 "],
+)
+def test_what_leaves_something_open_goes_through_sanic(plain: Server, header: str) -> None:
+    assert by(plain, header) == "Sanic"
+
+
+@pytest.mark.parametrize(
+    "startup",
+    [
+        MIDDLEWARE,
+        MIDDLEWARE.replace("on_request\n    async def look(request)", "on_response\n    async def look(_, response)"),
+        "def startup(app):\n    @app.signal('http.lifecycle.request')\n    async def look(**_): pass\n",
+        "def before_call(ctx): pass\n",
+        "def startup(app):\n    app.config.KEEP_ALIVE = False\n",
+    ],
+    ids=["request middleware", "response middleware", "signal", "before_call", "no keep-alive"],
+)
+def test_whoever_wants_to_see_requests_sees_them(serve: Any, startup: str) -> None:
+    assert by(serve({"by.py": API["by.py"], "startup.py": startup})) == "Sanic"
+
+
+def test_a_route_of_the_users_own_comes_first(serve: Any) -> None:
+    startup = """
+from sanic import json
+
+def startup(app):
+    @app.post("/isomor/api/by")
+    async def mine(request):
+        return json({"result": "mine"})
+"""
+    server = serve({"by.py": API["by.py"], "echo.py": API["echo.py"], "startup.py": startup})
+    assert by(server) == "mine"
+
+
+def test_functions_after_a_reload_are_called(serve: Any) -> None:
+    server = serve({"by.py": API["by.py"]}, env={"ISOMOR_WATCH": "true"})
+    assert by(server) == "isomor"
+    write_files(server.api, {"by.py": "async def by() -> str:\n    return 'new'\n"})
+    wait_until(lambda: by(server) == "new")
+
+
+# ---- The same answers ------------------------------------------------------------------------------------------------
+
+NAMES = [
+    "add",
+    "echo",
+    "sync",
+    "later",
+    "fails",
+    "refuses",
+    "over_ws",
+    "over_http",
+    "ctx",
+    "price",
+    "none",
+    "add/",
+    "%61dd",
+]
+ARGS = [
+    "[]",
+    "[1]",
+    "[1,2]",
+    '["x"]',
+    "[1,2,3]",
+    "{}",
+    "null",
+    "[[",
+    '[{"a":[1.5,null]}]',
+    "[1e400]",
+    '["\\ud800"]',
+    "[" * 200,
+]
+HEADERS = [
+    *CHROME,
+    "Connection: close",
+    "Connection: Keep-Alive",
+    "Connection: upgrade",
+    "Origin: null",
+    "Origin: https://good.example",
+    "Origin: https://evil.example",
+    "Sec-Fetch-Site: cross-site",
+    "Sec-Fetch-Site: same-site",
+    "X-Forwarded-Host: evil.example",
+    "Content-Type: text/plain",
+    "Content-Type: application/json; charset=utf-8",
+    "content-type: APPLICATION/JSON",
+    "Content-Length: 5",
+    "Content-Length: 0",
+    "Content-Length: 12, 12",
+    "Content-Length: +12",
+    "Content-Length: 012",
+    "Content-Length: 0x0c",
+    "Content-Length: 1_2",
+    "Content-Length: 99999999",
+    "Content-Length : 12",
+    "Content-Length:",
+    "Content-Length: \u0661",
+    "Transfer-Encoding: chunked",
+    "Transfer-Encoding: identity",
+    "Transfer-Encoding: xchunked",
+    "Transfer-Encoding: chunked, identity",
+    "Transfer-Encoding : chunked",
+    " folded",
+    "\tfolded",
+    "Expect: 100-continue",
+    "Expect: nothing",
+    "Upgrade: h2c",
+    "Host: other",
+    "Host:",
+    "X: a\nContent-Length: 3",
+    "X: a\rContent-Length: 3",
+    "X: \0",
+    "X: caf\u00e9",
+    "X",
+    ": x",
+    "X y: z",
+    "If-None-Match: *",
+]
+STARTS = [
+    "",
+    "GET /isomor/api/add HTTP/1.1",
+    "POST /isomor/api/add HTTP/1.0",
+    "POST /isomor/api/add HTTP/2.0",
+    "POST  /isomor/api/add HTTP/1.1",
+    "post /isomor/api/add HTTP/1.1",
+    "PUT /isomor/api/add HTTP/1.1",
+    "OPTIONS /isomor/api/add HTTP/1.1",
+    "HEAD /isomor/api/price HTTP/1.1",
+    "POST /isomor/api/add?args=[1] HTTP/1.1",
+    "POST http://localhost/isomor/api/add HTTP/1.1",
+    "POST /isomor/api/add#x HTTP/1.1",
+    "POST //isomor/api/add HTTP/1.1",
+    "POST /isomor/api/../api/add HTTP/1.1",
+    "POST /isomor/ws HTTP/1.1",
+    "POST /health/live HTTP/1.1",
+    "GET / HTTP/1.1",
+    "POST /isomor/api/add",
+    "\r\nPOST /isomor/api/add HTTP/1.1",
+    "POST /isomor/api/add HTTP/1.1\r",
+]
+
+requests = st.one_of(
+    st.builds(call, st.sampled_from(NAMES), st.sampled_from(ARGS)),
+    st.builds(
+        lambda name, args, headers, start: call(name, args, *headers, start=start),
+        st.sampled_from(NAMES),
+        st.sampled_from(ARGS),
+        st.lists(st.sampled_from(HEADERS), max_size=3),
+        st.sampled_from(STARTS),
+    ),
+)
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> list[bytes]:
+    """Some requests in a row, perhaps with a byte changed, gone or new, cut into pieces anywhere."""
+    data = b"".join(draw(st.lists(requests, min_size=1, max_size=4)))
+    if draw(st.integers(0, 2)) == 0:
+        at = draw(st.integers(0, len(data) - 1))
+        put = draw(st.sampled_from([b"", b"\n", b"\r", b"\r\n", b" ", b"\0", b":", b"0", b"\r\n\r\n", b"\xff"]))
+        data = data[:at] + put + data[at + draw(st.integers(0, 2)) :]
+    cuts = sorted(draw(st.lists(st.integers(0, len(data)), max_size=3)))
+    return [data[start:end] for start, end in zip([0, *cuts], [*cuts, len(data)], strict=True)]
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@given(streams())
+@example([call("add", "[1,2]") * 3])
+@example([call("later", "[1]") + call("add", "[1]") + call("over_http") + call("sync") + call("add", "[2]")])
+def test_both_ways_give_the_same_answers(plain: Server, sanic: Server, pieces: list[bytes]) -> None:
+    same(plain, sanic, *pieces)
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_request_lines(plain: Server, sanic: Server, start: str) -> None:
+    same(plain, sanic, call("add", "[1]", start=start))
+
+
+@pytest.mark.parametrize("header", HEADERS)
+@pytest.mark.parametrize("first", [True, False])
+def test_headers(plain: Server, sanic: Server, header: str, first: bool) -> None:
+    request = call("add", "[1]", header)
+    if first:  # before ours, so that the first of two is the odd one
+        request = call("add", "[1]").replace(b"Host:", f"{header}\r\nHost:".encode(), 1)
+    same(plain, sanic, request)
+    same(plain, sanic, call("add", "[5]") + request + call("add", "[6]"))
+
+
+@pytest.mark.parametrize("size", [1, 1000, 65_000, 65_536, 66_000, 90_000, MOST - 9, MOST + 1])
+def test_sizes_of_bodies(plain: Server, sanic: Server, size: int) -> None:
+    request = call("echo", f'["{"x" * size}"]')
+    same(plain, sanic, request)
+    same(plain, sanic, request[:-5], request[-5:] + call("add", "[1]"))
+
+
+@pytest.mark.parametrize("size", [0, 1, 7, 200])
+def test_chunks(plain: Server, sanic: Server, size: int) -> None:
+    head = call("add", "[1]").partition(b"\r\n\r\n")[0].replace(b"Content-Length: 12", b"Transfer-Encoding: chunked")
+    body = b'{"args":[1]}'.ljust(size)
+    for ending in (b"0\r\n\r\n", b"0\r\nX: y\r\n\r\n", b"-1\r\n\r\n", b"00\r\n\r\n", b"0;x=y\r\n\r\n", b"0\n\n"):
+        same(plain, sanic, head + b"\r\n\r\n" + b"%x\r\n%b\r\n" % (len(body), body) + ending + call("add", "[2]"))
+
+
+def test_the_body_of_a_refused_request_is_no_request(plain: Server, sanic: Server) -> None:
+    """What comes behind the head of a request that is answered before its body has been read."""
+    for inner in (call("add", "[7]"), b"GET /isomor/ws HTTP/1.1\r\nUpgrade: websocket\r\nHost: localhost\r\n\r\n"):
+        for target in ("/nowhere", "/isomor/api/none", "/isomor/api/over_ws"):
+            head = f"POST {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(inner)}\r\n\r\n".encode()
+            assert len(same(plain, sanic, head, inner)) == 2
+            with plain.raw() as connection:
+                connection.send(head)
+                if target == "/nowhere":  # answered already
+                    assert connection.response().status == 404
+                    connection.send(inner + call("add", "[1,1]"))
+                else:
+                    connection.send(inner)
+                    assert connection.response().status in (404, 415, 426)
+                    connection.send(call("add", "[1,1]"))
+                assert connection.response().json() == {"result": 2}
+
+
+def test_the_answer_says_what_sanic_says(plain: Server, sanic: Server) -> None:
+    """Byte by byte, so that nobody can tell."""
+    for request in (call("add", "[1]"), call("add", '["x"]'), call("refuses")):
+        said = []
+        for server in (plain, sanic):
+            with server.raw() as connection:
+                connection.send(request)
+                head = connection.read_until(b"\r\n\r\n")
+                said.append((head, json.loads(connection.read(int(re.search(rb"length: (\d+)", head)[1])))))  # type: ignore[index]
+        assert said[0] == said[1]
+
+
+# ---- What Sanic would have done besides ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def impatient(serve: Any) -> Server:
+    startup = """
+def startup(app):
+    app.config.KEEP_ALIVE_TIMEOUT = 1
+    app.config.REQUEST_TIMEOUT = 1
+"""
+    later = "import asyncio\n\nasync def later(wait: float) -> float:\n    return await asyncio.sleep(wait, wait)\n"
+    return serve({"later.py": later, "add.py": API["add.py"], "startup.py": startup})
+
+
+def test_a_connection_that_idles_is_closed_and_one_that_works_is_not(impatient: Server) -> None:
+    with impatient.raw() as connection:
+        connection.send(call("later", "[2.5]"))
+        assert connection.response().json() == {"result": 2.5}
+        connection.send(call("add", "[1]"))
+        assert connection.response().json() == {"result": 11}
+        assert connection.read_to_end() == b""
+
+
+@pytest.mark.parametrize("end", [4, 20, -20, -2])
+@pytest.mark.parametrize("before", [b"", call("add", "[1]"), b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"])
+def test_a_request_that_never_comes_whole_is_ended(impatient: Server, end: int, before: bytes) -> None:
+    with impatient.raw() as connection:
+        if before:
+            connection.send(before)
+            assert connection.response().status == 200
+        connection.send(call("add", "[1]")[:end])
+        assert connection.read_to_end() == b""
+
+
+def test_who_does_not_read_is_not_read_either(serve: Any) -> None:
+    server = serve({"echo.py": API["echo.py"]})
+    request = call("echo", f'["{"x" * 10_000}"]')
+    stream, sent = memoryview(request * 10_000), 0
+    with server.raw() as connection:
+        connection.socket.settimeout(1)
+        with contextlib.suppress(TimeoutError):
+            while sent < len(stream):
+                sent += connection.socket.send(stream[sent:])
+        assert sent < len(stream) / 2
+        connection.socket.settimeout(30)
+        for _ in range(sent // len(request)):
+            assert connection.response().status == 200
+
+
+def test_a_plain_call_is_cancelled_with_its_connection_where_that_is_wanted(serve: Any) -> None:
+    wait = """
+import asyncio
+
+seen = {"running": 0, "cancelled": 0}
+
+async def wait() -> None:
+    seen["running"] += 1
+    try:
+        await asyncio.sleep(60)
+    except asyncio.CancelledError:
+        seen["cancelled"] += 1
+        raise
+"""
+    look = "from .wait import seen\n\nasync def look() -> dict[str, int]:\n    return seen\n"
+    server = serve({"wait.py": wait, "look.py": look}, env={"ISOMOR_CANCEL_ON_DISCONNECT": "true"})
+    with server.raw() as connection:
+        connection.send(call("wait") + call("wait"))
+        wait_until(lambda: server.call("look")["running"] == 1)
+    wait_until(lambda: server.call("look")["cancelled"] == 1)
+    assert server.call("look")["running"] == 1, "what came behind it was called when the connection had gone"
