@@ -35,11 +35,17 @@ T = TypeVar("T")
 Answer = Callable[["Call", bytes | None, ApiError | None], None]
 
 
-def start_task(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-    """A task that has run up to its first wait already, where Python can do that: 1 µs in place of 5."""
-    if sys.version_info >= (3, 12):
+if sys.version_info >= (3, 12):
+
+    def start_task(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """A task that has run up to its first wait already: 1 µs in place of 5."""
         return asyncio.Task(coroutine, loop=loop, eager_start=True)
-    return loop.create_task(coroutine)
+
+else:
+
+    def start_task(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """A task, which begins in the next turn of the loop: before Python 3.12 it cannot at once."""
+        return loop.create_task(coroutine)
 
 
 def _text(error: BaseException) -> str:
@@ -170,8 +176,12 @@ class Calls:
             before_call = self.registry.hooks.before_call
             if before_call is not None and inspect.isawaitable(waiting := before_call(call.ctx)):
                 await waiting
-            args = call.function.decode(raw, made_for)
-            result = await call.function.run(args, call.ctx, self._executor)
+            function = call.function
+            args = function.decode(raw, made_for)
+            if function.bare is not None:
+                result = await function.bare(*args)
+            else:
+                result = await function.run(args, call.ctx, self._executor)
             payload = encode(result)
         except ApiError as error:
             call.settle(None, error)
@@ -204,7 +214,7 @@ class Calls:
 
     def _ended(self, call: Call, error: ApiError | None) -> None:
         self.running.discard(call)
-        if not self.running:
+        if self.draining and not self.running:
             self._all_done.set()
         if self.metrics is not None:
             took = time.perf_counter() - call._began

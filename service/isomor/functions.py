@@ -28,6 +28,7 @@ class _Missing:
 
 
 _MISSING: Final = _Missing()
+_values: Final = msgspec.structs.astuple
 _CACHED: Final = "__isomor_cached__"
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -81,6 +82,7 @@ class Function:
         transport: the one that generated clients call it over.
         cached: how its answers may be kept, or None.
         doc: its docstring, or an empty string.
+        bare: the async function itself, where it takes nothing but what `decode` gives; else None, and `run` calls it.
     """
 
     def __init__(
@@ -111,10 +113,13 @@ class Function:
         self._context_name = signature.context_name
         self.accepts = frozenset(signature.accepts or ())
         self._decoder = self._make_decoder()
+        self.bare = target if self._is_async and self._context_at is None else None
         self._plain = not any(param.required is False for param in self.params) and self.rest is None
         trees = [mi.type_info(param.hint) for param in (*self.params, *([self.rest] if self.rest else []))]
         self._defaults_within = defaults.find(trees)
         self._may_be_infinite = any(_may_be_infinite(node) for tree in trees for node in hints.walk(tree))
+        self._is_simple = self._plain and self.rest is None and not self._may_be_infinite and not self._defaults_within
+        self._decode_all = self._decoder.decode
 
     def _make_decoder(self) -> msgspec.json.Decoder[Any]:
         missing: Any = msgspec.field(default_factory=lambda: _MISSING)
@@ -157,6 +162,11 @@ class Function:
             ApiError: INVALID_ARGS with every fault in `details`, OUTDATED_CLIENT where they do not fit and the client
                 was made for another signature, or BAD_MESSAGE where the nesting is too deep.
         """
+        if self._is_simple:  # nearly all are, and this is the way of every call
+            try:
+                return list(_values(self._decode_all(raw)))
+            except (msgspec.ValidationError, RecursionError, TypeError):
+                pass  # what is wrong with them is found below
         try:
             return self._decode(raw)
         except ApiError as error:

@@ -12,7 +12,7 @@ import logging
 import re
 import secrets
 import threading
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Iterable
 from typing import Any, Final, Protocol
 
 from ..errors import BusUnavailable, ConnectionClosed
@@ -164,7 +164,7 @@ class Hub:
         if member in self.connections:  # asked for in a thread, it may be gone meanwhile
             self._by_id[member.id] = member
 
-    def remove(self, member: Member, topics: set[str], member_id: str | None) -> None:
+    def remove(self, member: Member, topics: Iterable[str], member_id: str | None) -> None:
         """A connection is gone: from now on it gets nothing."""
         self.connections.discard(member)
         if member_id is not None:

@@ -35,9 +35,10 @@ class Flusher:
 
     def _flush(self) -> None:
         dirty, self._dirty = self._dirty, []
+        now = self._loop.time()
         for outbox in dirty:
             try:
-                outbox.flush()
+                outbox.flush(now)
             except Exception:  # one connection's trouble is not the others'
                 logger.exception("writing to a connection failed")
                 outbox.stream.abort()
@@ -50,11 +51,12 @@ class Outbox:
         stream: the transport.
         last_write: when something was written last, on the loop's clock.
         pushed: what an awaited push waits for: room.
+        held: whether who has set this flushes before the turn ends, so that nobody else has to.
     """
 
     __slots__ = (
         "_bytes", "_closed", "_flusher", "_frames", "_limit", "_loop", "_most", "_on_too_slow", "_paused", "_waiters",
-        "last_write", "pushed", "stream",
+        "_waiting", "_write", "held", "last_write", "pushed", "stream",
     )  # fmt: skip
 
     def __init__(
@@ -71,6 +73,9 @@ class Outbox:
         self._most = limit
         self._closed = False
         self._paused = False
+        self._write = stream.write
+        self._waiting = stream.get_write_buffer_size
+        self.held = False
         self._waiters: list[asyncio.Future[None]] = []
         self._loop = asyncio.get_running_loop()
         self.last_write = self._loop.time()
@@ -80,27 +85,29 @@ class Outbox:
         """Take a frame. Never blocks; after `close`, nothing happens."""
         if self._closed:
             return
-        if not self._frames:
+        if not self._frames and not self.held:
             self._flusher.add(self)
         self._frames.append(frame)
         self._bytes += len(frame)
 
-    def flush(self) -> None:
-        """Write what is queued, unless too much of what was written before still waits."""
-        if self._closed or not self._frames:
+    def flush(self, now: float) -> None:
+        """Write what is queued, unless too much of what was written before still waits; `now` on the loop's clock."""
+        frames = self._frames
+        if self._closed or not frames:
             return
-        frames, self._frames, self._bytes = self._frames, [], 0
-        behind = self.stream.get_write_buffer_size()
+        data = frames[0] if len(frames) == 1 else b"".join(frames)
+        frames.clear()
+        self._bytes = 0
+        behind = self._waiting()
         if behind > self._most:
             logger.info("a connection reads too slowly: %d bytes wait, ws.max_outbox_bytes is %d", behind, self._limit)
             self._on_too_slow()
             return
-        data = frames[0] if len(frames) == 1 else b"".join(frames)
         if behind <= self._limit // 2:
             # A burst within one turn, or one large answer, may exceed the limit: it counts once more follows it.
             self._most = max(self._limit, behind + len(data))
-        self.last_write = self._loop.time()
-        self.stream.write(data)
+        self.last_write = now
+        self._write(data)
 
     def close(self) -> None:
         """Take nothing more, drop what is queued, and wake who waits for room."""

@@ -21,6 +21,7 @@ from ..messages import CallId
 from ..outcome import DONE, Failed, Outcome, from_thread
 from ..push.hub import check_topic
 from .outbox import Outbox
+from .request import Handshake
 from .worker import Worker
 
 logger = logging.getLogger("isomor")
@@ -29,23 +30,28 @@ logger = logging.getLogger("isomor")
 class Peer(Connection):
     """See the module. It is also what the hub knows of a connection."""
 
-    def __init__(self, worker: Worker, request: Request, outbox: Outbox, end: Callable[[int, str], None]) -> None:
+    __slots__ = (
+        "_end", "_handshake", "_id", "_outbox", "_request", "_tasks", "_topics", "_worker", "closed", "enqueue",
+    )  # fmt: skip
+
+    def __init__(self, worker: Worker, handshake: Handshake, outbox: Outbox, end: Callable[[int, str], None]) -> None:
         """`end` closes the connection, with a code and a reason."""
         self.closed = False
         self.enqueue: Callable[[bytes], None] = outbox.add
         self._worker = worker
-        self._request = request
+        self._handshake = handshake
+        self._request: Request | None = None
         self._outbox = outbox
         self._end = end
         self._id: str | None = None
-        self._topics: set[str] = set()
+        self._topics: set[str] | None = None  # most connections never join one, and there may be thousands
         self._tasks: dict[asyncio.Task[Any], str | None] = {}
 
     def disconnected(self) -> None:
         """The connection is gone: so are its topics and its tasks."""
         self.closed = True
-        self._worker.hub.remove(self, self._topics, self._id)
-        self._topics.clear()
+        self._worker.hub.remove(self, self._topics or (), self._id)
+        self._topics = None
         for task in list(self._tasks):
             task.cancel()
 
@@ -72,6 +78,8 @@ class Peer(Connection):
 
     @property
     def req(self) -> Request:
+        if self._request is None:
+            self._request = self._handshake.request(self._worker.app)
         return self._request
 
     def push(self, payload: Any, call_id: CallId) -> Outcome:
@@ -108,6 +116,8 @@ class Peer(Connection):
     def _join(self, topic: str) -> Outcome:
         if self.closed:
             return self._gone("ctx.join")
+        if self._topics is None:
+            self._topics = set()
         self._topics.add(topic)
         return self._worker.hub.join(self, topic)
 
@@ -115,7 +125,8 @@ class Peer(Connection):
         return self._on_loop("ctx.leave", lambda: self._leave(topic))
 
     def _leave(self, topic: str) -> Outcome:
-        self._topics.discard(topic)
+        if self._topics is not None:
+            self._topics.discard(topic)
         self._worker.hub.leave(self, topic)
         return DONE
 

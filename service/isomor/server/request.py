@@ -6,9 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from sanic import Request
+from sanic.compat import Header
 from sanic.exceptions import SanicException
 
-from .worker import Worker
+from .handshake import parse_head
+from .worker import App, Worker
 
 
 def request_class(worker_of: Callable[[], Worker]) -> type[Request]:
@@ -50,3 +52,31 @@ def request_class(worker_of: Callable[[], Worker]) -> type[Request]:
             return self._forwarded("x-forwarded-host").strip() or self.headers.get("host", "")
 
     return IsomorRequest
+
+
+class Handshake:
+    """The request that opened a WebSocket, as bytes: few functions ask for it, and there may be thousands."""
+
+    __slots__ = ("_conn_info", "_raw", "_transport")
+
+    def __init__(self, raw: bytes, conn_info: Any, transport: Any) -> None:
+        """`raw` is its head, which `parse_head` can read."""
+        self._raw = raw
+        self._conn_info = conn_info
+        self._transport = transport
+
+    def request(self, app: App) -> Request:
+        """The request, as Sanic would have made it."""
+        head = parse_head(self._raw)
+        assert head is not None
+        request = (app.request_class or Request)(
+            url_bytes=head.target.encode(),
+            headers=Header(head.headers),
+            head=self._raw,
+            version=head.version.removeprefix("HTTP/"),
+            method=head.method,
+            transport=self._transport,
+            app=app,
+        )
+        request.conn_info = self._conn_info
+        return request

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from typing import Any, Final
 
-from picows import WSAutoPingStrategy, WSListener
+from picows import WSAutoPingStrategy, WSListener, WSTransport
 from picows.picows import WSProtocol  # type: ignore[attr-defined]
 
 # picows logs what peers do wrong as errors of its own; what matters is logged by us.
@@ -18,8 +18,9 @@ _logger: Final = logging.LoggerAdapter(logging.getLogger("isomor.picows"))
 _logger.logger.setLevel(logging.CRITICAL)
 
 # picows reads into a buffer of this size, and doubles it where a message does not fit; it never shrinks it.
-READ_BUFFER: Final = 4096
+READ_BUFFER: Final = 2048
 
+_NOBODY: Final = asyncio.Protocol()
 _KEY: Final = "dGhlIHNhbXBsZSBub25jZQ=="
 
 
@@ -34,8 +35,9 @@ def attach(transport: asyncio.Transport, listener: WSListener, key: str, rest: b
         most: the most bytes that a frame may have.
     """
     protocol = _protocol(listener, most)
+    transport.set_protocol(_NOBODY)  # uvloop keeps the last protocol that was none of buffers alive
     transport.set_protocol(protocol)
-    protocol.connection_made(transport)
+    protocol.connection_made(_Behind(transport))
     _feed(protocol, _canonical_head(key) + rest)
 
 
@@ -50,17 +52,51 @@ def renew(transport: asyncio.Transport, listener: WSListener, most: int) -> None
     behind.silent = False
 
 
+def stream_of(transport: WSTransport) -> asyncio.Transport:
+    """The stream beneath a WebSocket that `attach` has made."""
+    stream: asyncio.Transport = transport.underlying_transport.transport  # type: ignore[attr-defined]
+    return stream
+
+
 class _Behind:
-    """The transport, but for the answer to a handshake that the peer never sent."""
+    """The transport as picows sees it: without its socket's options, and, if `silent`, without what it writes.
+
+    picows sets and asks for six options of each new socket, to log them. They are as they should be (uvloop and asyncio
+    switch Nagle's algorithm off), and asking takes as long as all the rest of a new connection.
+    """
+
+    __slots__ = ("silent", "transport")
 
     def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
+        self.transport = transport
         self.silent = False
 
     def __getattr__(self, name: str) -> Any:
         if name == "write" and self.silent:
             return _swallow
-        return getattr(self._transport, name)
+        return getattr(self.transport, name)
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        found = self.transport.get_extra_info(name, default)
+        return _Socket(found.fileno()) if name == "socket" else found
+
+
+class _Socket:
+    """A socket's number, and nothing that can be asked of it."""
+
+    __slots__ = ("_number",)
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    def fileno(self) -> int:
+        return self._number
+
+    def setsockopt(self, *_: Any) -> None:
+        pass
+
+    def getsockopt(self, *_: Any) -> int:
+        return 0
 
 
 def _swallow(_data: Any) -> None:
