@@ -63,7 +63,8 @@ def check_depth(text: str) -> None:
     Raises:
         ApiError: BAD_MESSAGE.
     """
-    if text.count("[") + text.count("{") <= MAX_DEPTH:  # cheap, and true of nearly every message
+    # Cheap, and true of nearly every message.
+    if len(text) <= MAX_DEPTH or text.count("[") + text.count("{") <= MAX_DEPTH:
         return
     depth = 0
     for match in _token.finditer(text):

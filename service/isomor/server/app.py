@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import inspect
 import logging
 import math
@@ -217,6 +218,10 @@ class Server:
             assert self._server is not None
             await self._server.startup()
             await self._server.before_start()
+            if not config.watch:
+                # What is there now stays: the collector need not look through it for each few thousand connections.
+                gc.collect()
+                gc.freeze()
             await self._server.start_serving()  # accepts from here on: who came before has waited
             await self._server.after_start()
         except BaseException:

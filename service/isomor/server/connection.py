@@ -214,10 +214,7 @@ class WsConnection(WSListener):
             except UnicodeDecodeError:
                 self._hang_up(CloseCode.INVALID_TEXT, "The text is not UTF-8.")
                 return
-            if frame.tail_size == 0:
-                self._on_last_text(text)
-            else:
-                self._on_text(text)
+            self._on_text(text)
         elif kind in (_TEXT, _CONTINUATION):
             self._on_fragment(frame)
         elif kind == _PING:
@@ -269,19 +266,6 @@ class WsConnection(WSListener):
             self._hang_up(CloseCode.INVALID_TEXT, "The text is not UTF-8.")
             return
         self._on_text(text)
-
-    def _on_last_text(self, text: str) -> None:
-        """A message with which, as nearly always, all is read that has come: what is answered at once leaves at once.
-
-        That saves the loop a turn, and most of what it costs to note that there is something to flush.
-        """
-        outbox = self._outbox
-        outbox.held = True
-        try:
-            self._on_text(text)
-        finally:
-            outbox.held = False
-            outbox.flush(self.last_active)
 
     def _on_text(self, text: str) -> None:
         self.last_active = self._worker.loop.time()

@@ -18,12 +18,16 @@ WS_PATHS: Final = ("/", "/isomor/ws")
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A request's head, as it came: method, target, version, and its header lines with names in lower case."""
+    """A request's head, as it came: method, target, version, and its header lines with names in lower case.
+
+    `joined` has the headers by name; several of one name joined by commas (RFC 9110 section 5.2).
+    """
 
     method: str
     target: str
     version: str
     headers: list[tuple[str, str]]
+    joined: dict[str, str]
 
     @property
     def path(self) -> str:
@@ -31,8 +35,8 @@ class Head:
         return self.target.partition("?")[0]
 
     def get(self, name: str) -> str:
-        """The header's value; several of it joined by commas (RFC 9110 section 5.2), an empty string for none."""
-        return ", ".join(value for key, value in self.headers if key == name)
+        """The header's value; an empty string for none."""
+        return self.joined.get(name, "")
 
 
 def parse_head(raw: bytes) -> Head | None:
@@ -44,14 +48,17 @@ def parse_head(raw: bytes) -> Head | None:
         if not target.isprintable():
             return None
         headers = []
+        joined: dict[str, str] = {}
         for line in lines:
             name, colon, value = line.partition(":")
             if not colon or not name or name != name.strip():
                 return None
-            headers.append((name.lower(), value.strip()))
+            name, value = name.lower(), value.strip()
+            headers.append((name, value))
+            joined[name] = f"{joined[name]}, {value}" if name in joined else value
     except ValueError:
         return None
-    return Head(method, target, version, headers)
+    return Head(method, target, version, headers, joined)
 
 
 def wants_websocket(raw: bytes) -> bool:

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from ..errors import ConnectionClosed
 from ..outcome import Outcome
+from .direct import number_of_socket, write
 
 logger = logging.getLogger("isomor")
 
@@ -51,12 +52,11 @@ class Outbox:
         stream: the transport.
         last_write: when something was written last, on the loop's clock.
         pushed: what an awaited push waits for: room.
-        held: whether who has set this flushes before the turn ends, so that nobody else has to.
     """
 
     __slots__ = (
-        "_bytes", "_closed", "_flusher", "_frames", "_limit", "_loop", "_most", "_on_too_slow", "_paused", "_waiters",
-        "_waiting", "_write", "held", "last_write", "pushed", "stream",
+        "_bytes", "_closed", "_flusher", "_frames", "_limit", "_loop", "_most", "_on_too_slow", "_paused", "_socket",
+        "_waiters", "last_write", "pushed", "stream",
     )  # fmt: skip
 
     def __init__(
@@ -73,9 +73,7 @@ class Outbox:
         self._most = limit
         self._closed = False
         self._paused = False
-        self._write = stream.write
-        self._waiting = stream.get_write_buffer_size
-        self.held = False
+        self._socket = number_of_socket(stream)
         self._waiters: list[asyncio.Future[None]] = []
         self._loop = asyncio.get_running_loop()
         self.last_write = self._loop.time()
@@ -85,7 +83,7 @@ class Outbox:
         """Take a frame. Never blocks; after `close`, nothing happens."""
         if self._closed:
             return
-        if not self._frames and not self.held:
+        if not self._frames:
             self._flusher.add(self)
         self._frames.append(frame)
         self._bytes += len(frame)
@@ -98,7 +96,7 @@ class Outbox:
         data = frames[0] if len(frames) == 1 else b"".join(frames)
         frames.clear()
         self._bytes = 0
-        behind = self._waiting()
+        behind = self.stream.get_write_buffer_size()
         if behind > self._most:
             logger.info("a connection reads too slowly: %d bytes wait, ws.max_outbox_bytes is %d", behind, self._limit)
             self._on_too_slow()
@@ -107,7 +105,7 @@ class Outbox:
             # A burst within one turn, or one large answer, may exceed the limit: it counts once more follows it.
             self._most = max(self._limit, behind + len(data))
         self.last_write = now
-        self._write(data)
+        write(self.stream, self._socket, data)
 
     def close(self) -> None:
         """Take nothing more, drop what is queued, and wake who waits for room."""

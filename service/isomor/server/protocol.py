@@ -18,6 +18,7 @@ from sanic.server.protocols.websocket_protocol import WebSocketProtocol
 from ..calls import Call
 from ..errors import ApiError
 from .connection import WsConnection
+from .direct import number_of_socket, write
 from .handshake import (
     check_origin,
     check_websocket,
@@ -42,7 +43,7 @@ class IsomorProtocol(WebSocketProtocol):
     how many have begun on this connection.
     """
 
-    __slots__ = ("_began", "_call", "_clock", "_needed", "_taken", "_trusted", "requests")
+    __slots__ = ("_began", "_call", "_clock", "_needed", "_socket", "_taken", "_trusted", "requests")
 
     worker: Worker
     plain: PlainCalls
@@ -58,6 +59,7 @@ class IsomorProtocol(WebSocketProtocol):
         self._trusted = self.worker.trusts(self.conn_info.client_ip)
         self._call: Call | None = None
         self._needed = 0
+        self._socket = number_of_socket(transport)
         self._time = self._began = time.monotonic()
         self.requests = 0
         self.request_handler = self._handle
@@ -137,7 +139,8 @@ class IsomorProtocol(WebSocketProtocol):
                     super().data_received(rest)  # type: ignore[no-untyped-call]
                 return
             break
-        self.recv_buffer += data[at:]
+        if at < len(data):
+            self.recv_buffer += data[at:]
 
     def _look_for_upgrade(self, data: bytes) -> int:
         """Take the connection if the request is an upgrade; else say how much must have come to tell, 0: it is none."""
@@ -167,7 +170,7 @@ class IsomorProtocol(WebSocketProtocol):
             self.close()
         else:
             if payload is not None:
-                self.transport.write(self.plain.result(payload))
+                write(self.transport, self._socket, self.plain.result(payload))
             else:
                 self.transport.write(self.plain.answer(payload, error, keep_alive=True))
             if waited:

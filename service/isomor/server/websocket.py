@@ -7,15 +7,25 @@ constructor changes. It is used as `picows.ws_connect` itself uses it behind a p
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import Any, Final
 
 from picows import WSAutoPingStrategy, WSListener, WSTransport
 from picows.picows import WSProtocol  # type: ignore[attr-defined]
 
-# picows logs what peers do wrong as errors of its own; what matters is logged by us.
-_logger: Final = logging.LoggerAdapter(logging.getLogger("isomor.picows"))
-_logger.logger.setLevel(logging.CRITICAL)
+
+class _Silence:
+    """A logger for picows, which logs what peers do wrong as errors of its own; what matters is logged by us."""
+
+    def isEnabledFor(self, _level: int) -> bool:  # noqa: N802 - logging's own name
+        return False
+
+    def log(self, *_: Any, **_options: Any) -> None:
+        pass
+
+    debug = info = warning = error = exception = critical = log
+
+
+_logger: Final = _Silence()
 
 # picows reads into a buffer of this size, and doubles it where a message does not fit; it never shrinks it.
 READ_BUFFER: Final = 2048
@@ -72,9 +82,11 @@ class _Behind:
         self.silent = False
 
     def __getattr__(self, name: str) -> Any:
-        if name == "write" and self.silent:
-            return _swallow
         return getattr(self.transport, name)
+
+    def write(self, data: bytes) -> None:
+        if not self.silent:
+            self.transport.write(data)
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         found = self.transport.get_extra_info(name, default)
@@ -97,10 +109,6 @@ class _Socket:
 
     def getsockopt(self, *_: Any) -> int:
         return 0
-
-
-def _swallow(_data: Any) -> None:
-    pass
 
 
 def _protocol(listener: WSListener, most: int) -> Any:
