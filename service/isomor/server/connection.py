@@ -45,6 +45,12 @@ _CLOSE: Final = int(WSMsgType.CLOSE)  # type: ignore[call-overload]
 class WsConnection(WSListener):
     """See the module. All of it runs on the event loop's thread, but for what says otherwise."""
 
+    __slots__ = (
+        "_advancing", "_bloated", "_close_timer", "_fragments", "_handshake", "_heard", "_opening", "_outbox",
+        "_reading", "_renewing", "_running", "_stream", "_transport", "_waiting", "_worker", "closed", "enqueue",
+        "last_active", "peer",
+    )  # fmt: skip
+
     enqueue: Callable[[bytes], None]  # take a frame for the next write
     peer: Peer  # what functions see of it
     _outbox: Outbox
