@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import struct
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 
 import pytest
 from harness import CLOSE, PING, PONG, Server, WebSocket, wait_until
@@ -72,6 +74,21 @@ def test_an_idle_connection_is_closed(server):
         assert not ws.inbox
     with server.ws() as ws:
         assert ws.call("add", 1, 2) == 3
+
+
+def test_many_that_are_due_at_once_are_closed_for_idling_and_for_nothing_else(serve):
+    server = serve(API, env=ALL | {"ISOMOR_WS_TIMEOUT": "0.0001"})
+    head = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    head += b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    with ExitStack() as stack:
+        server.signal(signal.SIGSTOP)  # so that it lets all of them in within few turns of its loop
+        connections = [stack.enter_context(server.raw()) for _ in range(100)]
+        for connection in connections:
+            connection.send(head)
+        server.signal(signal.SIGCONT)
+        for connection in connections:
+            assert connection.response("GET").status == 101
+            assert connection.read(4)[2:] == struct.pack("!H", 4000)
 
 
 def test_a_ping_keeps_it_open(server):

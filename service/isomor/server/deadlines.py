@@ -23,7 +23,8 @@ class Deadlines(Generic[T]):
         self._check = check
         self._heap: list[tuple[float, int, T]] = []
         self._number = count()  # no two entries compare equal, so items are never compared
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._timer_due = 0.0  # not asked of the timer: what is due at once has none on uvloop, but a plain handle
 
     def add(self, when: float, item: T) -> None:
         """Look at `item` at `when`, on the loop's clock."""
@@ -38,12 +39,12 @@ class Deadlines(Generic[T]):
     def _arm(self) -> None:
         first = self._heap[0][0] if self._heap else None
         if self._timer is not None:
-            if first is not None and self._timer.when() <= first:
+            if first is not None and self._timer_due <= first:
                 return  # it fires early at the worst, and is then set anew
             self._timer.cancel()
             self._timer = None
         if first is not None:
-            self._timer = self._loop.call_at(first, self._run)
+            self._timer, self._timer_due = self._loop.call_at(first, self._run), first
 
     def _run(self) -> None:
         self._timer = None
