@@ -1,0 +1,2 @@
+async def add(a: int, b: int) -> int:
+    return a + b

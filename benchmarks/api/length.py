@@ -1,0 +1,2 @@
+async def length(text: str) -> int:
+    return len(text)

@@ -1,0 +1,5 @@
+from isomor import WsContext
+
+
+async def subscribe(ctx: WsContext) -> None:
+    await ctx.join("topic")

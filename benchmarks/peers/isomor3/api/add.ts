@@ -1,0 +1,3 @@
+export default async function (a: number, b: number): Promise<number> {
+    return a + b;
+}
