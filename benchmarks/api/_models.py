@@ -1,24 +1,21 @@
 """The order that goes in and out: about 2 kB of JSON."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass
-class Address:
+class Address(Struct):
     street: str
     city: str
     postcode: str
 
 
-@dataclass
-class Customer:
+class Customer(Struct):
     name: str
     email: str
     address: Address
 
 
-@dataclass
-class Line:
+class Line(Struct):
     sku: str
     name: str
     count: int
@@ -26,8 +23,7 @@ class Line:
     options: list[str]
 
 
-@dataclass
-class Order:
+class Order(Struct):
     id: int
     total: int
     customer: Customer

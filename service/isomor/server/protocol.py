@@ -224,7 +224,7 @@ class IsomorProtocol(WebSocketProtocol):
             transport.write(refusal(error))
             transport.close()
             return True
-        connection = WsConnection(self.worker, Handshake(raw, self.conn_info, self.transport))
+        connection = WsConnection(self.worker, Handshake(raw, self.transport))
         attach(self._let_go(), connection, key, rest, self.worker.config.max_message_size)
         return True
 

@@ -8,6 +8,7 @@ from typing import Any
 from sanic import Request
 from sanic.compat import Header
 from sanic.exceptions import SanicException
+from sanic.models.server_types import ConnInfo
 
 from .handshake import parse_head
 from .worker import App, Worker
@@ -57,13 +58,13 @@ def request_class(worker_of: Callable[[], Worker]) -> type[Request]:
 class Handshake:
     """The request that opened a WebSocket, as bytes: few functions ask for it, and there may be thousands."""
 
-    __slots__ = ("_conn_info", "_raw", "_transport")
+    __slots__ = ("_peername", "_raw", "_transport")
 
-    def __init__(self, raw: bytes, conn_info: Any, transport: Any) -> None:
+    def __init__(self, raw: bytes, transport: Any) -> None:
         """`raw` is its head, which `parse_head` can read."""
         self._raw = raw
-        self._conn_info = conn_info
         self._transport = transport
+        self._peername = transport.get_extra_info("peername")
 
     def request(self, app: App) -> Request:
         """The request, as Sanic would have made it."""
@@ -78,5 +79,9 @@ class Handshake:
             transport=self._transport,
             app=app,
         )
-        request.conn_info = self._conn_info
+        request.conn_info = ConnInfo(self)  # type: ignore[arg-type]
         return request
+
+    def get_extra_info(self, name: str) -> Any:
+        """As the transport's, which no longer knows its peer once that has gone."""
+        return self._peername if name == "peername" else self._transport.get_extra_info(name)
