@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from harness import TEXT, Server, frame
+from harness import CLOSE, TEXT, Server, frame, wait_until
 
 API = {
     "add.py": "async def add(a: int, b: int) -> int:\n    return a + b\n",
@@ -135,3 +135,68 @@ async def swallow() -> None:
     server = serve({"swallow.py": swallow}, env={"ISOMOR_CALL_TIMEOUT": "0.2"})
     assert server.post("swallow").status_code == 504
     assert server.stop() == 0
+
+
+LEFTOVERS = {
+    "startup.py": "import gc\n\ndef startup(app) -> None:\n    gc.disable()\n",
+    "add.py": API["add.py"],
+    "count.py": """
+import gc
+from collections import Counter
+
+KINDS = ("WsConnection", "Peer", "Outbox", "WSTransport", "IsomorProtocol", "IsomorRequest", "WsContext", "Call")
+
+async def count() -> dict[str, int]:
+    found = Counter(type(one).__name__ for one in gc.get_objects())
+    return {kind: found[kind] for kind in KINDS}
+""",
+    "settle_in.py": """
+import asyncio
+from isomor import WsContext
+
+async def settle_in(ctx: WsContext, topic: str) -> str:
+    await ctx.join(topic)
+    await ctx.push(topic)
+    ctx.spawn(asyncio.sleep(3600))
+    return ctx.ws.id
+""",
+    "wait_for_end.py": """
+import asyncio
+from isomor import WsContext
+
+async def wait_for_end(ctx: WsContext) -> None:
+    ended = asyncio.Event()
+
+    async def wait() -> None:
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            ended.set()
+
+    ctx.spawn(wait())
+    await ended.wait()
+""",
+}
+
+
+def test_nothing_of_a_connection_is_kept_once_it_is_gone(serve):
+    """Neither until the clocks that it was on strike, nor until garbage is collected: a million may come and go."""
+    server = serve(LEFTOVERS, env={"ISOMOR_WS": ".*"})
+    server.call("count")
+    before = server.call("count")
+    for number in range(30):
+        with server.raw_ws() as ws:
+            for name, args in (("settle_in", [f"topic {number % 3}"]), ("wait_for_end", [])):
+                ws.send_json({"action": "API", "id": name, "urlPath": f"/isomor/api/{name}", "args": args})
+            assert ws.receive_json()["action"] == "PUSH"
+            assert ws.receive_json()["id"] == "settle_in"
+            if number % 3 == 0:
+                ws.send(CLOSE, b"\x03\xe8")
+                assert ws.wait_closed() == 1000
+            elif number % 3 == 1:
+                ws.connection.reset()
+        with server.raw() as connection:
+            body = {"headers": {"Content-Type": "application/json"}, "body": b'{"args": [1, 2]}'}
+            connection.request("POST", "/isomor/api/add", **body)
+            assert connection.response().json() == {"result": 3}
+    wait_until(lambda: server.call("count") == before, "all of it to be gone")

@@ -46,8 +46,8 @@ class WsConnection(WSListener):
     """See the module. All of it runs on the event loop's thread, but for what says otherwise."""
 
     __slots__ = (
-        "_advancing", "_bloated", "_close_timer", "_fragments", "_handshake", "_heard", "_opening", "_outbox",
-        "_reading", "_renewing", "_running", "_stream", "_transport", "_waiting", "_worker", "closed", "enqueue",
+        "_advancing", "_bloated", "_close_timer", "_fragments", "_handshake", "_heard", "_idle", "_opening",
+        "_outbox", "_pings", "_reading", "_renewing", "_running", "_stream", "_transport", "_waiting", "_worker", "closed", "enqueue",
         "last_active", "peer",
     )  # fmt: skip
 
@@ -72,6 +72,7 @@ class WsConnection(WSListener):
         self._bloated = False
         self._renewing = False
         self._close_timer: asyncio.TimerHandle | None = None
+        self._idle = self._pings = -1  # its numbers among the worker's deadlines
 
     # ---- Opening, and the end ------------------------------------------------------------------------------------
 
@@ -90,9 +91,9 @@ class WsConnection(WSListener):
         if worker.metrics is not None:
             worker.metrics.opened(len(worker.connections))
         if config.timeout > 0:
-            worker.idle.add(worker.loop.time() + config.timeout, self)
+            self._idle = worker.idle.add(worker.loop.time() + config.timeout, self)
         if config.ping_seconds > 0:
-            worker.pings.add(worker.loop.time() + config.ping_seconds, self)
+            self._pings = worker.pings.add(worker.loop.time() + config.ping_seconds, self)
         if ws_default_config() != WsConfig():
             self.peer.set_config(ws_default_config())
         if worker.calls.registry.hooks.on_connect is None:
@@ -126,6 +127,8 @@ class WsConnection(WSListener):
         if self._close_timer is not None:
             self._close_timer.cancel()
         self._worker.connections.discard(self)
+        self._worker.idle.drop(self._idle)
+        self._worker.pings.drop(self._pings)
         if self._worker.metrics is not None:
             goodbye: Any = self._transport.close_handshake
             self._worker.metrics.closed(goodbye.sent.code if goodbye else 1006, len(self._worker.connections))

@@ -51,12 +51,11 @@ class Outbox:
     Attributes:
         stream: the transport.
         last_write: when something was written last, on the loop's clock.
-        pushed: what an awaited push waits for: room.
     """
 
     __slots__ = (
         "_bytes", "_closed", "_flusher", "_frames", "_limit", "_loop", "_most", "_on_too_slow", "_paused", "_socket",
-        "_waiters", "last_write", "pushed", "stream",
+        "_waiters", "last_write", "stream",
     )  # fmt: skip
 
     def __init__(
@@ -64,7 +63,6 @@ class Outbox:
     ) -> None:
         """Queue for `stream`; `on_too_slow` is called once, where more than `limit` bytes wait for the reader."""
         self.stream = stream
-        self.pushed = _Pushed(self)
         self._flusher = flusher
         self._on_too_slow = on_too_slow
         self._frames: list[bytes] = []
@@ -110,6 +108,7 @@ class Outbox:
     def close(self) -> None:
         """Take nothing more, drop what is queued, and wake who waits for room."""
         self._closed = True
+        self._on_too_slow = _nobody  # whom it would tell holds this outbox: both go now, not when garbage is collected
         self._frames.clear()
         self._wake()
 
@@ -144,7 +143,11 @@ class Outbox:
             raise ConnectionClosed("the connection was closed while a push waited for its reader")
 
 
-class _Pushed(Outcome):
+def _nobody() -> None:
+    pass
+
+
+class Pushed(Outcome):
     """A push that is queued. Awaiting it waits for room; one object serves all pushes of a connection."""
 
     __slots__ = ("_outbox",)

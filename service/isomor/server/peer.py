@@ -20,7 +20,7 @@ from ..errors import CloseCode, ConnectionClosed
 from ..messages import CallId
 from ..outcome import DONE, Failed, Outcome, from_thread
 from ..push.hub import check_topic
-from .outbox import Outbox
+from .outbox import Outbox, Pushed
 from .request import Handshake
 from .worker import Worker
 
@@ -31,7 +31,7 @@ class Peer(Connection):
     """See the module. It is also what the hub knows of a connection."""
 
     __slots__ = (
-        "_end", "_handshake", "_id", "_outbox", "_request", "_tasks", "_topics", "_worker", "closed", "enqueue",
+        "_end", "_handshake", "_id", "_pushed", "_request", "_tasks", "_topics", "_worker", "closed", "enqueue",
     )  # fmt: skip
 
     def __init__(self, worker: Worker, handshake: Handshake, outbox: Outbox, end: Callable[[int, str], None]) -> None:
@@ -41,7 +41,7 @@ class Peer(Connection):
         self._worker = worker
         self._handshake = handshake
         self._request: Request | None = None
-        self._outbox = outbox
+        self._pushed = Pushed(outbox)
         self._end = end
         self._id: str | None = None
         self._topics: set[str] | None = None  # most connections never join one, and there may be thousands
@@ -50,6 +50,7 @@ class Peer(Connection):
     def disconnected(self) -> None:
         """The connection is gone: so are its topics and its tasks."""
         self.closed = True
+        self._end = _nobody  # the connection holds this peer: both go now, not when garbage is collected
         self._worker.hub.remove(self, self._topics or (), self._id)
         self._topics = None
         for task in list(self._tasks):
@@ -100,7 +101,7 @@ class Peer(Connection):
         if self.closed:
             return self._gone("ctx.push")
         self.enqueue(frame)
-        return self._outbox.pushed
+        return self._pushed
 
     def set_config(self, config: WsConfig) -> Outcome:
         frame = messages.text_frame(messages.conf_message(config.with_cookie))
@@ -163,6 +164,10 @@ class Peer(Connection):
 
     def _task_ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.pop(task, None)
+
+
+def _nobody(_code: int, _reason: str) -> None:
+    pass
 
 
 async def _contained(coroutine: Coroutine[Any, Any, Any]) -> None:

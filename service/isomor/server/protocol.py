@@ -62,8 +62,16 @@ class IsomorProtocol(WebSocketProtocol):
         self._socket = number_of_socket(transport)
         self._time = self._began = time.monotonic()
         self.requests = 0
-        self.request_handler = self._handle
         self._clock = self.loop.call_later(self.request_timeout, self._tick)
+
+    @property
+    def request_handler(self) -> Any:
+        """What Sanic hands a request to. As an attribute, a method of ours would make a circle of garbage."""
+        return self._handle
+
+    @request_handler.setter
+    def request_handler(self, handler: Any) -> None:
+        """Sanic sets its own; ours stands."""
 
     async def _handle(self, request: Any) -> None:
         """As in Sanic, but that no route or middleware of the user's ends the server: sys.exit passes event loops."""
@@ -232,7 +240,6 @@ class IsomorProtocol(WebSocketProtocol):
         """Part from Sanic: from now on it neither counts, times nor closes this connection."""
         self._taken = True
         self._clock.cancel()
-        self.request_handler = None  # which is a method of ours: without it, there is nothing for the collector to do
         self.connections.discard(self)
         transport = self.transport
         if self._callback_check_timeouts is not None:
