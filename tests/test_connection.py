@@ -137,6 +137,29 @@ async def swallow() -> None:
     assert server.stop() == 0
 
 
+def test_fault_of_the_server_itself_is_logged_and_ends_one_connection(serve):
+    break_it = """
+from isomor.server.connection import WsConnection
+
+async def break_it() -> None:
+    read = WsConnection._on_text
+
+    def fail_once(self, text: str) -> None:
+        WsConnection._on_text = read
+        raise LookupError("a fault of ours")
+
+    WsConnection._on_text = fail_once
+"""
+    server = serve(API | {"break_it.py": break_it})
+    assert server.call("break_it") is None
+    with server.raw_ws() as ws:
+        ws.send(TEXT, b"{}")
+        assert ws.wait_closed() == 1011
+    assert "LookupError: a fault of ours" in server.log
+    with server.ws() as ws:
+        assert ws.call("add", 1, 2) == 3
+
+
 LEFTOVERS = {
     "startup.py": "import gc\n\ndef startup(app) -> None:\n    gc.disable()\n",
     "add.py": API["add.py"],

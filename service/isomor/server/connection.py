@@ -47,8 +47,8 @@ class WsConnection(WSListener):
 
     __slots__ = (
         "_advancing", "_bloated", "_close_timer", "_fragments", "_handshake", "_heard", "_idle", "_opening",
-        "_outbox", "_pings", "_reading", "_renewing", "_running", "_stream", "_transport", "_waiting", "_worker", "closed", "enqueue",
-        "last_active", "peer",
+        "_outbox", "_pings", "_reading", "_renewing", "_running", "_stream", "_transport", "_waiting", "_worker",
+        "closed", "enqueue", "last_active", "peer",
     )  # fmt: skip
 
     enqueue: Callable[[bytes], None]  # take a frame for the next write

@@ -7,25 +7,31 @@ constructor changes. It is used as `picows.ws_connect` itself uses it behind a p
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any, Final
 
 from picows import WSAutoPingStrategy, WSListener, WSTransport
 from picows.picows import WSProtocol  # type: ignore[attr-defined]
 
+logger = logging.getLogger("isomor")
 
-class _Silence:
-    """A logger for picows, which logs what peers do wrong as errors of its own; what matters is logged by us."""
+
+class _Log:
+    """A logger for picows, whose errors are what peers do wrong, and no news; its exceptions are our own faults."""
 
     def isEnabledFor(self, _level: int) -> bool:  # noqa: N802 - logging's own name
         return False
 
+    def exception(self, message: str, *args: object, **_options: Any) -> None:
+        logger.exception(f"a WebSocket failed: {message}", *args)
+
     def log(self, *_: Any, **_options: Any) -> None:
         pass
 
-    debug = info = warning = error = exception = critical = log
+    debug = info = warning = error = critical = log
 
 
-_logger: Final = _Silence()
+_logger: Final = _Log()
 
 # picows reads into a buffer of this size, and doubles it where a message does not fit; it never shrinks it.
 READ_BUFFER: Final = 2048
