@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import time
 from typing import Any
 
 import pytest
@@ -257,6 +258,8 @@ STARTS = [
     "POST /isomor/api/add HTTP/1.0",
     "POST /isomor/api/add HTTP/2.0",
     "POST  /isomor/api/add HTTP/1.1",
+    "POST /isomor/api/add  HTTP/1.1",
+    "POST\t/isomor/api/add HTTP/1.1",
     "post /isomor/api/add HTTP/1.1",
     "PUT /isomor/api/add HTTP/1.1",
     "OPTIONS /isomor/api/add HTTP/1.1",
@@ -326,6 +329,13 @@ def test_sizes_of_bodies(plain: Server, sanic: Server, size: int) -> None:
     request = call("echo", f'["{"x" * size}"]')
     same(plain, sanic, request)
     same(plain, sanic, request[:-5], request[-5:] + call("add", "[1]"))
+
+
+@pytest.mark.parametrize("size", [1000, 7000, 8100, 8300, 9000, 17_000, 60_000])
+def test_sizes_of_heads(plain: Server, sanic: Server, size: int) -> None:
+    request = call("add", "[1]", f"X: {'x' * size}")
+    same(plain, sanic, request)
+    same(plain, sanic, request[: size // 2], request[size // 2 :])
 
 
 @pytest.mark.parametrize("size", [0, 1, 7, 200])
@@ -436,3 +446,105 @@ async def wait() -> None:
         wait_until(lambda: server.call("look")["running"] == 1)
     wait_until(lambda: server.call("look")["cancelled"] == 1)
     assert server.call("look")["running"] == 1, "what came behind it was called when the connection had gone"
+
+
+CONTEXT = {
+    "slow.py": """
+import asyncio
+from .get import secret
+
+async def slow(wait: float) -> str:
+    secret.set("of slow")
+    await asyncio.sleep(wait)
+    return "slow"
+""",
+    "get.py": """
+from contextvars import ContextVar
+
+secret: ContextVar[str] = ContextVar("secret", default="none")
+
+async def get() -> str:
+    return secret.get()
+""",
+    "get_by_sanic.py": """
+from isomor import HttpContext
+from .get import secret
+
+async def get_by_sanic(ctx: HttpContext) -> str:
+    return secret.get()
+""",
+    "startup.py": """
+import asyncio
+from sanic.response import text
+from .get import secret
+
+def startup(app):
+    secret.set("of startup")
+
+    @app.get("/stream")
+    async def stream(request):
+        response = await request.respond()
+        await response.send("x")
+        await response.eof()
+        await asyncio.sleep(0.5)
+""",
+}
+
+
+def test_no_call_sees_the_context_of_one_before_it(serve: Any) -> None:
+    server = serve(CONTEXT)
+    with server.raw() as connection:
+        connection.send(call("slow", "[0.1]") + call("get") + call("slow", "[0.1]") + call("get_by_sanic"))
+        said = [connection.response().json()["result"] for _ in range(4)]
+        assert said == ["slow", "of startup", "slow", "of startup"]
+        connection.send(call("get_by_sanic"))
+        assert connection.response().json()["result"] == "of startup"
+
+
+def test_no_call_by_websocket_does_either(serve: Any) -> None:
+    server = serve(CONTEXT, env={"ISOMOR_WS_MAX_CALLS_IN_FLIGHT": "1"})
+    with server.ws() as ws:
+        first, second = ws.send_call("slow", 0.1), ws.send_call("get")
+        assert (ws.result(first), ws.result(second)) == ("slow", "of startup")
+
+
+def test_answers_come_in_order_behind_a_handler_that_goes_on(serve: Any) -> None:
+    server = serve(CONTEXT)
+    with server.raw() as connection:
+        connection.send(b"GET /stream HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert connection.response("GET").status == 200
+        connection.send(call("slow", "[1.0]"))
+        connection.send(call("get_by_sanic"))
+        assert [connection.response().json()["result"] for _ in range(2)] == ["slow", "of startup"]
+
+
+def test_a_signal_that_waits_before_a_request_is_read(serve: Any) -> None:
+    startup = """
+import asyncio
+
+def startup(app):
+    @app.signal("http.lifecycle.begin")
+    async def begin(**_):
+        await asyncio.sleep(0.3)
+"""
+    server = serve({"add.py": API["add.py"], "startup.py": startup})
+    with server.raw() as connection:
+        request = call("add", "[1]")
+        connection.send(request[:-4])
+        wait_until(lambda: server.call("add", 1) == 11)  # so that the first piece has been read
+        connection.send(request[-4:])
+        assert connection.response().json() == {"result": 11}
+
+
+def test_a_body_on_its_way_when_the_server_stops_is_waited_for(serve: Any) -> None:
+    server = serve({"add.py": API["add.py"]})
+    with server.raw() as connection:
+        request = call("add", "[1]")
+        connection.send(request[:-4])
+        assert server.call("add", 1) == 11
+        server.signal()
+        server.wait_for_log("stopping")
+        time.sleep(1.5)  # longer than one who has just connected may take
+        connection.send(request[-4:])
+        assert connection.response().json() == {"result": 11}
+    assert server.wait() == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import gc
 import inspect
 import logging
@@ -205,6 +206,7 @@ class Server:
         set_current(hub)
         try:
             await self._run_startup(app)
+            self.worker.context = contextvars.copy_context()
             self._mount(app)
             self._server = await app.create_server(
                 sock=sock,

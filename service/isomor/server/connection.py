@@ -120,7 +120,7 @@ class WsConnection(WSListener):
             self._end(CloseCode.INTERNAL_ERROR, _reason(f"{answer.message} errorId {answer.error_id}"))
         else:
             self._opening = False
-            self._advance()
+            self._worker.outside(self._advance)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         self._close()
@@ -322,7 +322,7 @@ class WsConnection(WSListener):
         elif payload is not None:
             self.enqueue(messages.text_frame(messages.result_message(call.key, payload)))
         if not self._reading:
-            self._advance()
+            self._worker.outside(self._advance)
 
     def _refuse(self, call_id: CallId, error: ApiError, path: str = "") -> None:
         """Answer a message that leads to no call."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 import httptools
+from sanic.http import Http
 
 from .. import messages
 from ..context import Context
@@ -19,9 +20,6 @@ from ..functions import Function
 from .handshake import check_origin
 from .http import CALLS_ROUTE, error_response, result_response, wire
 from .worker import App, Worker
-
-# As much as Sanic reads of a head.
-LONGEST_HEAD: Final = 16 * 1024
 
 # A body that is longer is not waited for here.
 _LARGEST: Final = 64 * 1024
@@ -102,13 +100,15 @@ class PlainCalls:
             trusted: whether the peer's X-Forwarded-Host is believed.
 
         Returns:
-            The call; or how long `data` has to be to tell; or None, where it is not a plain call.
+            The call; or how long all of `data` has to be to tell; or None, where it is not a plain call.
         """
         if not data.startswith(_START, start):
             return len(data) + 1 if _START.startswith(data[start : start + len(_START)]) else None
         end = data.find(b"\r\n\r\n", start) + 4
+        if (end - 4 if end >= 4 else len(data)) - start >= Http.HEADER_MAX_SIZE:
+            return None
         if end < 4:
-            return len(data) + 1 if len(data) - start < LONGEST_HEAD else None
+            return len(data) + 1
         if self._registry is not self._worker.calls.registry:  # at first, and after a reload
             self._begin_anew()
         head = (data[start:end], trusted)
@@ -184,14 +184,11 @@ class PlainCalls:
 def _parse(raw: bytes) -> _Head | None:
     """The head, if it leaves nothing open that parsers have been known to read in different ways (RFC 9112)."""
     head = _Head()
-    parser = httptools.HttpRequestParser(head)
     try:
-        parser.feed_data(raw)
+        httptools.HttpRequestParser(head).feed_data(raw)
     except httptools.HttpParserError:
         return None
     headers = head.headers
-    if parser.get_method() != b"POST" or parser.get_http_version() != "1.1":
-        return None
     # A header that is there twice, a line that is folded or ends by a bare LF, space behind a value: lines tell.
     if (
         len(headers) + 2 != head.lines
@@ -200,7 +197,7 @@ def _parse(raw: bytes) -> _Head | None:
         or raw.find(b"\t\r\n") >= 0
     ):
         return None
-    if any(name in headers for name in _FOR_SANIC):
+    if any(name in headers for name in _FOR_SANIC) or not raw.startswith(b"POST %b HTTP/1.1\r\n" % head.target):
         return None
     return head
 

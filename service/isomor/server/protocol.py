@@ -1,7 +1,8 @@
-"""One protocol class for the port. What comes first on a connection decides who gets it: a WebSocket, or Sanic.
+"""One protocol class for the port. What comes first decides who gets it: a plain call, a WebSocket, or Sanic.
 
-A WebSocket upgrade is taken before Sanic has made its task for the connection, and again between two requests of a
-connection that is kept alive: then Sanic's task is ended, and its transport goes to picows.
+Plain calls are answered from here. A WebSocket upgrade is taken before Sanic has made its task for the connection, and
+again between two requests of a connection that is kept alive: then Sanic's task is ended, and its transport goes to
+picows. A request that does not come whole in time ends its connection without an answer.
 """
 
 from __future__ import annotations
@@ -27,10 +28,12 @@ from .handshake import (
     refusal,
     wants_websocket,
 )
-from .plain_calls import CONTEXT, LONGEST_HEAD, PlainCall, PlainCalls
+from .plain_calls import CONTEXT, PlainCall, PlainCalls
 from .request import Handshake
 from .websocket import attach
 from .worker import Worker
+
+_LONGEST_HEAD: Final = 16 * 1024
 
 # While the server stops, whoever has just connected may say so long what it wants.
 _GRACE: Final = 1.0
@@ -62,7 +65,7 @@ class IsomorProtocol(WebSocketProtocol):
         self._socket = number_of_socket(transport)
         self._time = self._began = time.monotonic()
         self.requests = 0
-        self._clock = self.loop.call_later(self.request_timeout, self._tick)
+        self._clock = self.loop.call_later(self._patience(), self._tick)
 
     @property
     def request_handler(self) -> Any:
@@ -100,14 +103,17 @@ class IsomorProtocol(WebSocketProtocol):
         self._set_reading()
 
     def _is_between_requests(self) -> bool:
-        """Whether what comes now is not a part of a request that is Sanic's."""
+        """Whether a request may begin here."""
+        if self.transport is None or self.transport.is_closing():
+            return False
         if self._task is None:
-            return not self.transport.is_closing()  # type: ignore[union-attr]
+            return True
         http = self.http
         if http is None or self.websocket is not None:
             return False
-        # A body that Sanic has not read, of a request that it has refused, is no request.
-        return http.stage is Stage.IDLE and http.keep_alive and not http.request_body
+        # Sanic is done with a request when it has made room for the next. Until then a handler may go on, and what
+        # comes may be the body, not read yet, of a request that was refused.
+        return http.stage is Stage.IDLE and http.keep_alive and getattr(http, "request", http) is None
 
     def _read_buffer(self) -> None:
         assert self.transport is not None
@@ -127,7 +133,10 @@ class IsomorProtocol(WebSocketProtocol):
             self.transport.pause_reading()
 
     def _read(self, data: bytes) -> None:
-        """Take the requests in `data`: calls that are plain, or a WebSocket; from anything else on it is Sanic's."""
+        """Take the requests in `data`: calls that are plain, or a WebSocket; from anything else on it is Sanic's.
+
+        What is not whole waits in `recv_buffer` until that has `_needed` bytes.
+        """
         at = self._needed = 0
         while at < len(data) and self._call is None and self._can_write.is_set():
             plain = None if self.worker.draining else self.plain.read(data, at, self._trusted)
@@ -155,7 +164,7 @@ class IsomorProtocol(WebSocketProtocol):
         if not data.startswith(b"GET "[: len(data)]):
             return 0
         if b"\r\n\r\n" not in data:
-            return len(data) + 1 if len(data) < LONGEST_HEAD else 0
+            return len(data) + 1 if len(data) < _LONGEST_HEAD else 0
         if wants_websocket(data):
             self._upgrade(data)
         return 0
@@ -182,7 +191,7 @@ class IsomorProtocol(WebSocketProtocol):
             else:
                 self.transport.write(self.plain.answer(payload, error, keep_alive=True))
             if waited:
-                self._read_buffer()
+                self.worker.outside(self._read_buffer)
 
     def resume_writing(self) -> None:
         """The peer reads again what it was answered: so are its requests."""
@@ -200,9 +209,13 @@ class IsomorProtocol(WebSocketProtocol):
         else:
             due = self._time + self.keep_alive_timeout
         if now < due:
-            self._clock = self.loop.call_later(due - now, self._tick)
+            # What comes meanwhile may be due earlier, and does not touch the timer.
+            self._clock = self.loop.call_later(min(due - now, self._patience()), self._tick)
         else:
             self.close()
+
+    def _patience(self) -> float:
+        return min(float(self.request_timeout), float(self.keep_alive_timeout))
 
     def check_timeouts(self) -> None:
         """As in Sanic, to which a connection idles while a plain call runs."""
@@ -241,7 +254,8 @@ class IsomorProtocol(WebSocketProtocol):
         self._taken = True
         self._clock.cancel()
         self.connections.discard(self)
-        transport = self.transport
+        transport: Any = self.transport
+        transport.resume_reading()
         if self._callback_check_timeouts is not None:
             self._callback_check_timeouts.cancel()
         if self._task is not None:
@@ -263,6 +277,9 @@ class IsomorProtocol(WebSocketProtocol):
             return False
         if self._call is not None:
             return False
+        if b"\r\n\r\n" in self.recv_buffer and self._can_write.is_set() and self._is_between_requests():
+            self._read_buffer()  # it is Sanic's from here on, and waits for the rest of its body
+            return False
         # A request may be on the way, or not be read yet, and a proxy would not send that again.
         since = self._began if not self.requests else self._time if self.recv_buffer else -math.inf
         if time.monotonic() - since < _GRACE:
@@ -271,7 +288,7 @@ class IsomorProtocol(WebSocketProtocol):
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """As in Sanic."""
+        """As in Sanic; and a plain call that runs is cancelled, where `cancel_on_disconnect` says so."""
         if hasattr(self, "_clock"):
             self._clock.cancel()
             super().connection_lost(exc)  # type: ignore[no-untyped-call]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import ipaddress
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from sanic import Sanic
@@ -37,6 +39,7 @@ class Worker:
         pings: finds dead peers.
         draining: whether the server is about to stop.
         metrics: where things are counted; None: nowhere.
+        context: the context variables as startup has left them.
     """
 
     def __init__(self, config: Config, app: App, calls: Calls, hub: Hub) -> None:
@@ -52,6 +55,11 @@ class Worker:
         self.idle: Deadlines[WsConnection] = Deadlines(self.loop, lambda connection: connection.check_idle())
         self.pings: Deadlines[WsConnection] = Deadlines(self.loop, lambda connection: connection.check_peer())
         self.draining = False
+        self.context = contextvars.copy_context()
+
+    def outside(self, action: Callable[[], None]) -> None:
+        """Do it outside of the call that has just ended: what it begins does not see that call's context variables."""
+        self.context.copy().run(action)
 
     def trusts(self, ip: str) -> bool:
         """Whether the X-Forwarded-* headers of a peer are believed (`server.trusted_proxies`)."""
