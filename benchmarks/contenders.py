@@ -55,8 +55,6 @@ class Contender:
     command: Command
     ws: WebSocket | None = None
     http: Http | None = None
-    pushes: bool = False
-    """It has topics, or can be given them in a few lines that its documentation shows."""
 
 
 def compact(value: Any) -> str:
@@ -180,21 +178,20 @@ def contenders(folder: Path) -> dict[str, Contender]:
     sanic = Command(lambda port: [sys.executable, str(PEERS / "sanic_app.py")])
     isomor3_ws = _isomor_ws("/")
     everyone = [
-        Contender(US, "**isomor**", isomor(), _isomor_ws("/isomor/ws"), ISOMOR_HTTP, pushes=True),
-        Contender("ws", "Node `ws`, bare", node("ws.mjs"), _by_position("/"), pushes=True),
+        Contender(US, "**isomor**", isomor(), _isomor_ws("/isomor/ws"), ISOMOR_HTTP),
+        Contender("ws", "Node `ws`, bare", node("ws.mjs"), _by_position("/")),
         Contender("trpc", "tRPC 11, zod", node("trpc.mjs"), WebSocket("/", _trpc), PLAIN_HTTP),
         Contender("fastify", "Fastify, schema", node("fastify.mjs"), http=PLAIN_HTTP),
-        Contender("socketio", "Socket.IO 4", node("socketio.mjs"), SOCKETIO_WS, pushes=True),
+        Contender("socketio", "Socket.IO 4", node("socketio.mjs"), SOCKETIO_WS),
         Contender(
             "fastapi",
             "FastAPI, uvicorn",
             uvicorn("fastapi_app:app"),
             WebSocket("/ws", _by_name),
             PLAIN_HTTP,
-            pushes=True,
         ),
-        Contender("python-socketio", "python-socketio, uvicorn", uvicorn("socketio_app:app"), SOCKETIO_WS, pushes=True),
-        Contender("sanic", "Sanic alone", sanic, _by_position("/ws"), PLAIN_HTTP, pushes=True),
+        Contender("python-socketio", "python-socketio, uvicorn", uvicorn("socketio_app:app"), SOCKETIO_WS),
+        Contender("sanic", "Sanic alone", sanic, _by_position("/ws"), PLAIN_HTTP),
         Contender("isomor3", "isomor 3.0.4", isomor3(folder, True), isomor3_ws, ISOMOR_HTTP),
         # The generator's own server: what it is told to answer is up to each work.
         Contender(CEILING, "a bare echo in C: the ceiling", Command(lambda port: []), _by_position("/"), ISOMOR_HTTP),

@@ -6,16 +6,21 @@ none. What they answer, where they think that a request ends, and whether they c
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import re
+import socket
 import time
 from typing import Any
 
 import pytest
+import uvloop
 from harness import Server, wait_until, write_files
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+
+from isomor.server.direct import number_of_socket, write
 
 API: dict[str, Any] = {
     "add.py": "async def add(a: int, b: int = 10) -> int:\n    return a + b\n",
@@ -372,7 +377,8 @@ def test_the_answer_says_what_sanic_says(plain: Server, sanic: Server) -> None:
             with server.raw() as connection:
                 connection.send(request)
                 head = connection.read_until(b"\r\n\r\n")
-                said.append((head, json.loads(connection.read(int(re.search(rb"length: (\d+)", head)[1])))))  # type: ignore[index]
+                size = head.partition(b"content-length: ")[2].partition(b"\r\n")[0]
+                said.append((head, json.loads(connection.read(int(size)))))
         assert said[0] == said[1]
 
 
@@ -516,6 +522,52 @@ def test_answers_come_in_order_behind_a_handler_that_goes_on(serve: Any) -> None
         connection.send(call("slow", "[1.0]"))
         connection.send(call("get_by_sanic"))
         assert [connection.response().json()["result"] for _ in range(2)] == ["slow", "of startup"]
+
+
+def test_a_limit_that_startup_has_lowered_holds(serve: Any) -> None:
+    startup = "def startup(app):\n    app.config.REQUEST_MAX_SIZE = 1000\n"
+    server = serve({"echo.py": API["echo.py"], "startup.py": startup})
+    with server.raw() as connection:
+        connection.send(call("echo", f'["{"x" * 900}"]'))
+        assert connection.response().status == 200
+        connection.send(call("echo", f'["{"x" * 3000}"]'))
+        assert connection.response().status == 413
+
+
+def test_clocks_that_are_set_to_nothing(serve: Any) -> None:
+    startup = "def startup(app):\n    app.config.KEEP_ALIVE_TIMEOUT = app.config.REQUEST_TIMEOUT = 0\n"
+    later = "import asyncio\n\nasync def later(wait: float) -> float:\n    return await asyncio.sleep(wait, wait)\n"
+    cpu = "import time\n\nasync def cpu() -> float:\n    return time.process_time()\n"
+    server = serve({"later.py": later, "cpu.py": cpu, "startup.py": startup})
+    before = server.call("cpu")
+    assert server.call("later", 1.5) == 1.5
+    assert server.call("cpu") - before < 1, "a clock that struck all the time"
+
+
+def test_what_a_socket_does_not_take_is_written_by_its_transport() -> None:
+    async def pass_through(size: int) -> int:
+        loop = asyncio.get_running_loop()
+        ours, theirs = socket.socketpair()
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        theirs.setblocking(False)
+        transport, _ = await loop.create_connection(asyncio.Protocol, sock=ours)
+        number = number_of_socket(transport)
+        sent = b""
+        for letter in (b"a", b"b", b"c"):
+            write(transport, number, letter * size)
+            sent += letter * size
+        received = b""
+        while len(received) < len(sent):
+            received += await loop.sock_recv(theirs, 65536)
+        assert received == sent
+        transport.abort()
+        write(transport, number, b"late")  # to nobody, least of all to whom has the number now
+        theirs.close()
+        return len(received)
+
+    for size in (1, 5000, 1_000_000):
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            assert runner.run(pass_through(size)) == 3 * size
 
 
 def test_a_signal_that_waits_before_a_request_is_read(serve: Any) -> None:

@@ -28,7 +28,6 @@ class _Missing:
 
 
 _MISSING: Final = _Missing()
-_values: Final = msgspec.structs.astuple
 _CACHED: Final = "__isomor_cached__"
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -118,8 +117,7 @@ class Function:
         trees = [mi.type_info(param.hint) for param in (*self.params, *([self.rest] if self.rest else []))]
         self._defaults_within = defaults.find(trees)
         self._may_be_infinite = any(_may_be_infinite(node) for tree in trees for node in hints.walk(tree))
-        self._is_simple = self._plain and self.rest is None and not self._may_be_infinite and not self._defaults_within
-        self._decode_all = self._decoder.decode
+        self._is_simple = self._plain and not self._may_be_infinite and not self._defaults_within
 
     def _make_decoder(self) -> msgspec.json.Decoder[Any]:
         missing: Any = msgspec.field(default_factory=lambda: _MISSING)
@@ -164,7 +162,7 @@ class Function:
         """
         if self._is_simple:  # nearly all are, and this is the way of every call
             try:
-                return list(_values(self._decode_all(raw)))
+                return list(msgspec.structs.astuple(self._decoder.decode(raw)))
             except (msgspec.ValidationError, RecursionError, TypeError):
                 pass  # what is wrong with them is found below
         try:

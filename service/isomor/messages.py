@@ -227,9 +227,7 @@ def _id(call_id: CallId) -> bytes:
 
 def result_message(call_id: CallId, payload: bytes) -> bytes:
     """API_RES; `payload` is JSON."""
-    if type(call_id) is int:
-        return b'{"action":"API_RES","id":%d,"payload":%b}' % (call_id, payload)
-    return b'{"action":"API_RES","id":%b,"payload":%b}' % (_encoder.encode(call_id), payload)
+    return b'{"action":"API_RES","id":%b,"payload":%b}' % (_id(call_id), payload)
 
 
 def error_message(call_id: CallId, error: ApiError) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -63,7 +64,7 @@ class WsConnection(WSListener):
         self._worker = worker
         self._handshake = handshake
         self._running: dict[CallId, Call] = {}
-        self._waiting: list[ClientMessage] = []  # a deque that is empty takes more than half a kilobyte
+        self._waiting: deque[ClientMessage] | None = None  # an empty one takes more than half a kilobyte
         self._advancing = False
         self._opening = True
         self._reading = True
@@ -133,7 +134,7 @@ class WsConnection(WSListener):
             goodbye: Any = self._transport.close_handshake
             self._worker.metrics.closed(goodbye.sent.code if goodbye else 1006, len(self._worker.connections))
         self.peer.disconnected()
-        self._waiting.clear()
+        self._waiting = None
         if self._worker.config.cancel_on_disconnect:
             for call in list(self._running.values()):
                 call.cancel()
@@ -286,6 +287,8 @@ class WsConnection(WSListener):
         action = message.action
         if action == "API":
             if self._opening or len(self._running) >= self._worker.config.ws.max_calls_in_flight:
+                if self._waiting is None:
+                    self._waiting = deque()
                 self._waiting.append(message)
                 self._set_reading(False)
             else:
@@ -336,8 +339,8 @@ class WsConnection(WSListener):
         if (call := self._running.get(call_id)) is not None:
             call.cancel()
             return
-        for message in self._waiting:
-            if message.id == call_id:
+        for message in self._waiting or ():
+            if message.id == call_id and self._waiting:
                 self._waiting.remove(message)
                 error = ApiError.of("CANCELLED", "The call was cancelled before it began.")
                 self._refuse(call_id, error, message.url_path)
@@ -352,10 +355,11 @@ class WsConnection(WSListener):
         most = self._worker.config.ws.max_calls_in_flight
         try:
             while self._waiting and len(self._running) < most:
-                self._start(self._waiting.pop(0))
+                self._start(self._waiting.popleft())
         finally:
             self._advancing = False
         if not self._waiting:
+            self._waiting = None
             self._set_reading(True)
 
     def _set_reading(self, reading: bool) -> None:

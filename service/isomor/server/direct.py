@@ -1,4 +1,4 @@
-"""Writing past the transport, straight to its socket, where nothing waits before: a tenth of what a call takes.
+"""Writing past the transport, straight to its socket, where nothing waits before: it saves 1 µs of the 15 of a call.
 
 uvloop would note the bytes down, and do the same at the end of the turn. TLS cannot do without its transport.
 """

@@ -25,7 +25,8 @@ from .worker import App, Worker
 _LARGEST: Final = 64 * 1024
 
 # A page sends the same head with each call of a function that takes as much: what it means is remembered, which saves a
-# third of the time that a call takes. Those that few would send twice are not kept.
+# quarter of the time that a call takes. Long ones are not kept; and where each
+# differs, by an id that a proxy adds, the time is not saved.
 _LONGEST_KEPT: Final = 2048
 _MOST_KEPT: Final = 1000
 
@@ -82,7 +83,7 @@ class PlainCalls:
         self._registry: object = None
         self._functions: dict[bytes, Function] = {}
         self._heads: dict[tuple[bytes, bool], tuple[Function, int] | None] = {}
-        self._largest = min(_LARGEST, worker.config.max_message_size)
+        self._largest = 0
         # As in `http`: a shared cache must not give one origin what another was let have.
         self._cors = {"vary": "Origin"} if worker.config.security.origins else {}
         vary = b"vary: Origin\r\n" if self._cors else b""
@@ -133,6 +134,7 @@ class PlainCalls:
 
     def _begin_anew(self) -> None:
         registry = self._registry = self._worker.calls.registry
+        self._largest = min(_LARGEST, self._worker.app.config.REQUEST_MAX_SIZE)  # as startup has left it
         self._heads = {}
         self._functions = {}
         if registry.hooks.before_call is None:  # which has a context to see

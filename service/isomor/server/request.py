@@ -79,7 +79,8 @@ class Handshake:
             transport=self._transport,
             app=app,
         )
-        request.conn_info = ConnInfo(self)  # type: ignore[arg-type]
+        transport: Any = self
+        request.conn_info = ConnInfo(transport)
         return request
 
     def get_extra_info(self, name: str) -> Any:

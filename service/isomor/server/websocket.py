@@ -70,7 +70,8 @@ def renew(transport: asyncio.Transport, listener: WSListener, most: int) -> None
 
 def stream_of(transport: WSTransport) -> asyncio.Transport:
     """The stream beneath a WebSocket that `attach` has made."""
-    stream: asyncio.Transport = transport.underlying_transport.transport  # type: ignore[attr-defined]
+    behind: Any = transport.underlying_transport
+    stream: asyncio.Transport = behind.transport
     return stream
 
 
