@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import random
 import resource
 import shutil
 import signal
@@ -113,13 +114,13 @@ def _prepare(works: list[Work]) -> None:
 
 
 def _measure(bench: Bench, work: Work, options: argparse.Namespace) -> Results:
-    """Everyone in turn, in rounds; each round begins with the next one."""
+    """Everyone, in rounds; each in an order of its own, so that no one has the same before it each time."""
     results = Results(work)
     names = [name for name in work.contenders if name in (US, CEILING, *options.peers)]
     _say(f"\n{work.name}: {work.title}")
     for number in range(options.rounds):
-        turn = number % len(names)
-        for name in names[turn:] + names[:turn]:
+        order = random.Random(f"{work.name} {number}").sample(names, len(names))
+        for name in order:
             started = time.monotonic()
             sample = work.measure(bench, bench.contenders[name])
             results.samples.setdefault(name, []).append(sample)

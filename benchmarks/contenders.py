@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -62,11 +62,30 @@ def compact(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
-def request(http: Http, function: str, args: Args) -> bytes:
-    """A whole HTTP request, with the headers that browsers' fetch cannot do without."""
+# What Chromium sends with a fetch of a page's own origin, beyond what `request` writes.
+BROWSER = """\
+Connection: keep-alive
+sec-ch-ua-platform: "Linux"
+User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36
+sec-ch-ua: "Chromium";v="142", "Not_A Brand";v="99"
+sec-ch-ua-mobile: ?0
+Accept: */*
+Origin: http://localhost
+Sec-Fetch-Site: same-origin
+Sec-Fetch-Mode: cors
+Sec-Fetch-Dest: empty
+Referer: http://localhost/
+Accept-Encoding: gzip, deflate, br, zstd
+Accept-Language: en-US,en;q=0.9
+"""
+
+
+def request(http: Http, function: str, args: Args, *, browser: bool = False) -> bytes:
+    """A whole HTTP request: with a browser's head, or with the headers alone that it cannot do without."""
     body = compact(http.body(args)).encode()
+    more = BROWSER.replace("\n", "\r\n") if browser else ""
     head = (
-        f"POST {http.path}{function} HTTP/1.1\r\nHost: localhost\r\n"
+        f"POST {http.path}{function} HTTP/1.1\r\nHost: localhost\r\n{more}"
         f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
@@ -132,6 +151,15 @@ def isomor(functions: Path = HERE / "api", **environment: str) -> Command:
     )
 
 
+def _add_middleware(folder: Path) -> None:
+    """The same functions, and middleware that sees each request: so each goes by way of Sanic."""
+    if not folder.exists():
+        shutil.copytree(HERE / "api", folder)
+        (folder / "startup.py").write_text(
+            "async def startup(app):\n    @app.on_request\n    async def seen(request):\n        pass\n"
+        )
+
+
 def isomor3(folder: Path, validation: bool) -> Command:
     """isomor 3's own server."""
     server = ISOMOR3 / "node_modules" / "isomor-server" / "dist" / "bin" / "server.js"
@@ -177,8 +205,15 @@ def contenders(folder: Path) -> dict[str, Contender]:
     """Us first, and the peers, by name. In the folder are files of theirs that last as long as the measuring."""
     sanic = Command(lambda port: [sys.executable, str(PEERS / "sanic_app.py")])
     isomor3_ws = _isomor_ws("/")
+    slower = folder / "with-middleware"
     everyone = [
         Contender(US, "**isomor**", isomor(), _isomor_ws("/isomor/ws"), ISOMOR_HTTP),
+        Contender(
+            "isomor-middleware",
+            "isomor, with middleware",
+            replace(isomor(slower), prepare=lambda: _add_middleware(slower)),
+            http=ISOMOR_HTTP,
+        ),
         Contender("ws", "Node `ws`, bare", node("ws.mjs"), _by_position("/")),
         Contender("trpc", "tRPC 11, zod", node("trpc.mjs"), WebSocket("/", _trpc), PLAIN_HTTP),
         Contender("fastify", "Fastify, schema", node("fastify.mjs"), http=PLAIN_HTTP),

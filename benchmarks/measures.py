@@ -55,6 +55,7 @@ TOPIC = 1000  # connections that joined it
 IDLE = 8000  # connections whose memory is measured
 LARGE = {"text": "x" * 200_000}
 OTHERS = [10, 1000, 8000]
+BURSTS = 5  # a round: one takes but 70 ms
 SETTLING = 1.5  # seconds that a server is given after many connections have opened, closed or sent
 FUNCTIONS = 100
 
@@ -92,16 +93,17 @@ class Bench:
         finally:
             self.servers.stop(server)
 
-    def ceiling(self, transport: str, answer: str) -> Server:
-        """The generator's own bare server, which says the same to everything."""
+    def ceiling(self, transport: str, answer: str, pushed: str = "") -> Server:
+        """The generator's own bare server, which says the same to everything, and pushes the same to who subscribed."""
+        push = ["--push", self.generator.file(pushed)] if pushed else []
         command = Command(
             lambda port: [
                 *(str(self.generator.program), "echo", "--transport", transport),
-                *("--port", str(port), "--answer", self.generator.file(answer)),
+                *("--port", str(port), "--answer", self.generator.file(answer), *push),
             ],
             probe=None,
         )
-        return self.server(f"{CEILING}, {transport}: {answer}", command)
+        return self.server(f"{CEILING}, {transport}: {answer}, {pushed}", command)
 
     @cached_property
     def redis_url(self) -> str:
@@ -134,6 +136,8 @@ def _opening(bench: Bench, ws: WebSocket, *more: str) -> list[str]:
 
 def _run(bench: Bench, servers: list[Server], *args: object, cores: set[int] | None = None) -> Sample:
     """What the generator measured, with the share of one core that it used, and the one that the servers did."""
+    for server in servers:
+        server.settle()
     began, used = time.perf_counter(), sum(server.cpu() for server in servers)
     result = bench.generator.run(*args, cores=cores)
     share = (sum(server.cpu() for server in servers) - used) / (time.perf_counter() - began)
@@ -147,6 +151,7 @@ def call(
     transport: Literal["ws", "http"] = "ws",
     function: str = "add",
     in_flight: int = 1,
+    browser: bool = True,
 ) -> Sample:
     """50 connections that call all the time."""
     args, expect, result = CALLS[function]
@@ -161,7 +166,7 @@ def call(
         options = ["--path", ws.path, *ws.options, *_opening(bench, ws)]
     else:
         assert contender.http
-        message = request(contender.http, function, args)
+        message = request(contender.http, function, args, browser=browser)
     return _run(
         bench,
         [server],
@@ -176,13 +181,18 @@ def push(
 ) -> Sample:
     """A topic of 1,000 connections, and one more that makes the server push."""
     ws = _ws(contender)
-    servers = bench.pair(contender.name) if pair else [bench.server(contender.name, contender.command)]
+    if contender.name == CEILING:
+        servers = [bench.ceiling("ws", compact({"id": 1}), compact({"payload": PAYLOAD}))]
+    else:
+        servers = bench.pair(contender.name) if pair else [bench.server(contender.name, contender.command)]
     one_by_one = how == "latency"
     mode, pushes = ("latency", PUSHES_IN_TURN) if one_by_one else ("burst", PUSHES)
     function, count = ("burst", 1) if one_by_one else (how, PUSHES)
     trigger = _first_call(contender, function, {"count": count, "payload": PAYLOAD})
     control = ["--control-open", bench.generator.file("\n".join(ws.opening) + "\n")] if ws.opening else []
-    return _run(
+    if not one_by_one:
+        control += ["--repeat", str(BURSTS)]
+    sample = _run(
         bench,
         servers,
         *("push", "--mode", mode, "--connections", TOPIC, "--pushes", pushes),
@@ -191,6 +201,8 @@ def push(
         *("--trigger", bench.generator.file(trigger), "--marker", MARKER),
         cores=bench.rest if pair else None,
     )
+    del sample["server"]  # most of it is connecting, and waiting between the bursts
+    return sample
 
 
 def memory(bench: Bench, contender: Contender) -> Sample:

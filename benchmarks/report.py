@@ -25,11 +25,13 @@ INTRODUCTION = """\
 # Results
 
 Written by `make bench`, which measures us and the peers in turn on one machine: each round runs everyone once, in an
-order that rotates. A figure is the median of the rounds, and the range below it goes from the least to the most. The
-ratio is how many times as good as the peer isomor is, whether more is better or less. `server` and `load` are the
-shares of a core that the server and the load generator used, from the first connection to the end. Where the load's is
-near 100 %, the server may be faster than what is shown; where the server's is far from it without that, something else
-was in the way.
+order of its own, and waits until a server has come to rest before it measures it. A figure is the median of the rounds,
+and the range behind it goes from the least to the most; of bursts of pushes a round takes the median of five. The ratio
+is how many times as good as the peer isomor is, whether more is better or less; "level" says that isomor is ahead, but
+that some of its rounds are not ahead of some of the peer's. `server` and `load` are the shares of a core that the
+server and the load generator used, the server's from the first connection to the end. Where the load's is near 100 %,
+the server may be faster than what is shown; where the server's is far from it without that, something else was in the
+way.
 
 isomor runs with its defaults: validation, the limits of messages and of calls in flight, the bound of the outbox, the
 idle time-out, pings and metrics are on. The peers are set up as their own documentation recommends for speed, see
@@ -62,21 +64,35 @@ class Results:
         ours, theirs = self.median(US, figure.key), self.median(peer, figure.key)
         return theirs / ours if figure.lower else ours / theirs
 
-    def judged(self) -> Iterable[tuple[str, float, bool]]:
-        """For each target that was measured: what is to be reached, the ratio that was, and whether it is enough."""
+    def overlap(self, figure: str, peer: str) -> bool:
+        """Whether our rounds and the peer's lie, in part, in one range."""
+        ours, theirs = ([sample[figure] for sample in self.samples[name]] for name in (US, peer))
+        return min(ours) <= max(theirs) and min(theirs) <= max(ours)
+
+    def judged(self) -> Iterable[tuple[str, float, str]]:
+        """For each target that was measured: what is to be reached, the ratio that was, and the verdict.
+
+        That is "yes" or "no"; and where to be ahead is enough, "level" for medians that are ahead within the spread.
+        """
         for target in self.work.targets:
             match target:
                 case Beside(peer, factor) if peer in self.samples:
                     ratio = self.ratio(self.work.figures[0], peer)
-                    yield f"{factor:g} × {peer}", ratio, ratio >= factor
+                    level = factor == 1 and self.overlap(self.work.figures[0].key, peer)
+                    met = _met(ratio >= factor)
+                    yield f"{factor:g} × {peer}", ratio, "level" if level and ratio >= factor else met
                 case AtMost(peer, factor) if peer in self.samples:
                     key = self.work.figures[0].key
                     ratio = self.median(US, key) / self.median(peer, key)
-                    yield f"at most {factor:g} × {peer}", ratio, ratio <= factor
+                    yield f"at most {factor:g} × {peer}", ratio, _met(ratio <= factor)
                 case Within(figure, other, factor):
                     ratio = self.median(US, figure) / self.median(US, other)
                     units = {each.key: each.unit for each in self.work.figures}
-                    yield f"{units[figure]} at most {factor:g} × {units[other]}", ratio, ratio <= factor
+                    yield f"{units[figure]} at most {factor:g} × {units[other]}", ratio, _met(ratio <= factor)
+
+
+def _met(enough: bool) -> str:
+    return "yes" if enough else "no"
 
 
 def tables(all_results: list[Results], contenders: dict[str, Contender]) -> str:
@@ -97,13 +113,13 @@ def _summary(all_results: list[Results]) -> str:
     lines = ["## To reach", "", "| work | to reach | reached | met |", "| --- | --- | ---: | --- |"]
     for results in all_results:
         for what, ratio, met in results.judged():
-            lines.append(_row([results.work.title, what, _number(ratio), "yes" if met else "**no**"]))
+            lines.append(_row([results.work.title, what, _number(ratio), "**no**" if met == "no" else met]))
     return "\n".join([*lines, ""])
 
 
 def _table(results: Results, contenders: dict[str, Contender]) -> str:
     work = results.work
-    shares = ["server", "cpu"] if all("cpu" in sample for sample in results.samples[US]) else []
+    shares = [share for share in SHARES if all(share in sample for sample in results.samples[US])]
     heads = ["", *(figure.unit for figure in work.figures), "ratio", *(SHARES[share] for share in shares)]
     lines = [f"## {work.title}", "", f"`{work.name}`", ""]
     lines += [_row(heads), _row(["---", *["---:"] * (len(heads) - 1)])]

@@ -24,6 +24,8 @@ STARTING = 20  # seconds that a server has to become ready
 ENDING = 10  # seconds that it has to end by itself
 # A server is asked whether it is ready this often. Where the start is what is measured, it is the resolution.
 POLLING = 0.001  # seconds
+SETTLING = 5  # seconds that a server may take to come to rest
+QUIET = 0.1  # seconds in which it does next to nothing
 
 Process = subprocess.Popen[bytes] | subprocess.Popen[str]
 
@@ -64,6 +66,16 @@ class Server:
     def cpu(self) -> float:
         """Seconds of processor time that it has used, with its children."""
         return sum(_used(pid) for pid in _family(self.process.pid))
+
+    def settle(self) -> None:
+        """Wait, for a while, until it does nothing: what came before may still keep it busy."""
+        end = time.perf_counter() + SETTLING
+        used = self.cpu()
+        while time.perf_counter() < end:
+            time.sleep(QUIET)
+            before, used = used, self.cpu()
+            if used - before < QUIET / 4:
+                return
 
     def last_words(self) -> str:
         """Its command, and the last that it said."""

@@ -7,7 +7,8 @@
  *     load push     one message makes the server push to many connections: until the last has it
  *     load connect  open, upgrade, close, and again
  *     load hold     open many, keep them, and send on all of them when stdin says so
- *     load echo     answer each request with the same text: the ceiling of what `call` can measure
+ *     load echo     answer each request with the same text: the ceiling of what `call` can measure, and, with --push,
+ *                   of what `push` can
  *
  * One thread and one epoll loop, so that it takes one core and no more. A read costs one recv and one send; what is
  * done between them is far below what a system call takes. Everything goes to 127.0.0.1.
@@ -42,6 +43,9 @@ enum {
     SOURCE_ADDRESSES = 59,  /* 127.0.0.2 to 127.0.0.60, each with ports of its own */
     ROUNDS_UNMEASURED = 20, /* in `push --mode latency` */
     MAX_REPEATED = 64,      /* how often an option may be given */
+    MAX_SUBSCRIBERS = 10000,
+    MAX_PUSHES = 1000,      /* of `echo`, in one burst */
+    MAX_TRIGGER = 256,      /* as much is read of what makes it push */
     FIRST_ID = 10000000,    /* eight digits, so that all frames of one message are of one length */
     ID_DIGITS = 8,
     MAX_FRAME_HEADER = 14,
@@ -129,7 +133,7 @@ static void check_options(void)
     static const char *const names[] = {
         "--port", "--path", "--connections", "--header", "--open", "--echo", "--ignore", "--transport", "--in-flight",
         "--seconds", "--warmup", "--request", "--expect", "--mode", "--trigger", "--pushes", "--marker", "--repeat",
-        "--control-open", "--message", "--message-size", "--answer",
+        "--control-open", "--message", "--message-size", "--answer", "--push",
     };
     for (int i = 2; i < argument_count; i += 2) {
         bool known = false;
@@ -1296,14 +1300,41 @@ static void command_hold(void)
 /* ---------------------------------------------------------------- echo */
 
 static struct {
-    struct message answer;
+    struct message answer, pushed;
     size_t due;
+    struct conn **subscribers;
+    size_t subscriber_count;
 } echo;
+
+/* {"method":"subscribe"}; or {"method":"turns","args":[300,…]}: a write for each push; burst: one for all. */
+static void echo_push(struct conn *conn, const char *masked, size_t len)
+{
+    char data[MAX_TRIGGER];
+    if (len > MAX_TRIGGER)
+        len = MAX_TRIGGER;
+    for (size_t i = 0; i < len; i++) /* `load push` masks all it sends alike; `echo` has no need to read anything else */
+        data[i] = masked[i] ^ MASK[i % 4];
+    char *args = memmem(data, len, "\"args\":[", 8);
+    size_t count = args ? strtoul(args + 8, NULL, 10) : 0;
+    if (contains(data, len, "subscribe")) {
+        if (echo.subscriber_count == MAX_SUBSCRIBERS)
+            die("there are %d subscribers at most", MAX_SUBSCRIBERS);
+        echo.subscribers[echo.subscriber_count++] = conn;
+        return;
+    }
+    bool at_once = contains(data, len, "burst");
+    if (count > MAX_PUSHES)
+        die("%zu pushes are more than %d", count, MAX_PUSHES);
+    for (size_t turn = 0; turn < (at_once ? 1 : count); turn++)
+        for (size_t i = 0; i < echo.subscriber_count; i++)
+            conn_send(echo.subscribers[i], echo.pushed.frames.data, (at_once ? count : 1) * echo.pushed.frame_size);
+}
 
 static void echo_got_message(struct conn *conn, const char *data, size_t len)
 {
-    (void)conn, (void)data, (void)len;
     echo.due++;
+    if (echo.pushed.copies)
+        echo_push(conn, data, len);
 }
 
 static void echo_batch_end(struct conn *conn)
@@ -1319,6 +1350,9 @@ static void echo_lost(struct conn *conn, const char *reason)
 {
     (void)reason;
     echo.due = 0;
+    for (size_t i = echo.subscriber_count; i-- > 0;)
+        if (echo.subscribers[i] == conn)
+            echo.subscribers[i] = echo.subscribers[--echo.subscriber_count];
     conn_close(conn);
     free(conn);
 }
@@ -1341,6 +1375,11 @@ static void command_echo(void)
     bytes_append(&answer, text.data, text.len);
     size_t copies = 1 + BUFFER_SIZE / (answer.len + MAX_FRAME_HEADER);
     echo.answer = make_message(&answer, http ? NO_FRAME : FROM_SERVER, copies);
+    if (option("--push", NULL)) {
+        struct bytes payload = file_bytes(option("--push", NULL));
+        echo.pushed = make_message(&payload, FROM_SERVER, MAX_PUSHES);
+        echo.subscribers = zeroed(MAX_SUBSCRIBERS, sizeof *echo.subscribers);
+    }
     on.message = echo_got_message;
     on.batch_end = echo_batch_end;
     on.lost = echo_lost;
