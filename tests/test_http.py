@@ -842,7 +842,7 @@ def test_the_own_origin(server):
 
 
 @pytest.mark.parametrize(
-    ("site", "status"), [("cross-site", 403), ("same-site", 200), ("same-origin", 200), ("none", 200)]
+    ("site", "status"), [("cross-site", 403), ("same-site", 403), ("same-origin", 200), ("none", 200)]
 )
 def test_sec_fetch_site(server, site, status):
     # An <img> of another site sends no Origin.

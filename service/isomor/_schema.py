@@ -192,6 +192,13 @@ def _read_origin(text: str) -> str:
     return origin.removesuffix(own) if own and match[3] == own else origin
 
 
+def _read_host_name(text: str) -> str:
+    name = text.lower()
+    if not re.fullmatch(r"(\*\.)?[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?|\[[0-9a-f:.]+\]", name):
+        raise ValueError("use host names without scheme and port, such as app.example.com, *.example.com or [::1]")
+    return name
+
+
 def _base_url(*schemes: str) -> Kind:
     def read(text: str, cwd: Path) -> str:
         url = _split(text)
@@ -262,6 +269,7 @@ EXISTING_FOLDER, EXISTING_FILE = _path(os.path.isdir, "a folder"), _path(os.path
 WS_URL, HTTP_URL = _base_url("ws", "wss"), _base_url("http", "https")
 _STRINGS: dict[str, Any] = {"type": ["array", "string"], "items": {"type": "string"}}
 NETWORKS, ORIGINS = Kind(_many(_read_network), _STRINGS), Kind(_many(_read_origin), _STRINGS)
+HOST_NAMES = Kind(_many(_read_host_name), _STRINGS)
 REDIS = Kind(_read_redis, {**_STRINGS, "minItems": 1}, secret=True)
 
 

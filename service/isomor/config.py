@@ -115,6 +115,9 @@ class Security:
     origins: tuple[str, ...] = _setting(
         [], kinds.ORIGINS, "Origins of other sites that may call, such as https://app.example.com."
     )
+    hosts: tuple[str, ...] = _setting(
+        [], kinds.HOST_NAMES, "Host names that are answered to, such as app.example.com or *.example.com; none: any."
+    )
     get_calls: str = _setting(
         "all",
         kinds.choice("all", "cached"),

@@ -1,15 +1,12 @@
-"""The opening handshake of a WebSocket (RFC 6455 section 4.2), and who may open one or call over HTTP."""
+"""The opening handshake of a WebSocket (RFC 6455 section 4.2)."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlsplit
 
-from ..config import Config
 from ..errors import STATUS, ApiError
 from ..messages import error_body
 
@@ -104,46 +101,3 @@ def refusal(error: ApiError) -> bytes:
         f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
     )
     return head.encode() + body
-
-
-_PORTS: Final = {"http": 80, "https": 443, "ws": 80, "wss": 443}
-
-
-def check_origin(headers: Mapping[str, str], host: str, config: Config, *, websocket: bool) -> str | None:
-    """Let in who comes from our own host, from `security.origins`, or from no browser at all.
-
-    Args:
-        headers: `origin` and `sec-fetch-site` of the request.
-        host: the host, with its port, that the client called.
-        config: the settings.
-        websocket: whether it opens a WebSocket, which browsers let any page try.
-
-    Returns:
-        The foreign origin that is allowed, for CORS; None where the call is not cross-origin.
-
-    Raises:
-        ApiError: FORBIDDEN.
-    """
-    origin = headers.get("origin")
-    if origin and origin != "null":
-        if origin in config.security.origins:
-            return origin
-        try:
-            parts = urlsplit(origin)
-            hostname = parts.hostname
-        except ValueError:  # it is none
-            parts, hostname = urlsplit(""), None
-        if parts.netloc and _same_host(parts.netloc, parts.scheme, host):
-            return None
-        if config.watch and hostname in ("localhost", "127.0.0.1", "::1"):
-            return origin  # a development server on another port
-    elif not origin and (websocket or headers.get("sec-fetch-site", "none") != "cross-site"):
-        return None
-    shown = f"the origin {origin:.200}" if origin else "another site"
-    raise ApiError.of("FORBIDDEN", f"Calls from {shown} are not allowed; security.origins lists those that are.")
-
-
-def _same_host(netloc: str, scheme: str, host: str) -> bool:
-    port = _PORTS.get(scheme, 0)
-    plain = netloc.lower().removesuffix(f":{port}")
-    return plain == host.lower().removesuffix(f":{port}")

@@ -14,10 +14,11 @@ from sanic.headers import format_http1_response
 
 from .. import messages
 from ..calls import Call
+from ..config import Config
 from ..context import HttpContext, HttpResponse
 from ..errors import STATUS, ApiError
 from ..functions import Function
-from .handshake import check_origin
+from .cors import joined
 from .worker import App, Worker
 
 logger = logging.getLogger("isomor")
@@ -38,6 +39,12 @@ def mount(app: App, worker_of: Any) -> None:
     app.add_route(handle, "/isomor/<path:path>", methods=methods, name=CALLS_ROUTE, strict_slashes=True)
 
 
+def methods_of(function: Function, config: Config) -> str:
+    """The methods that a function is called by, as in an Allow header."""
+    by_get = function.cached is not None or config.security.get_calls == "all"
+    return "GET, HEAD, POST, OPTIONS" if by_get else "POST, OPTIONS"
+
+
 class _Handler:
     """One request to a function."""
 
@@ -45,8 +52,6 @@ class _Handler:
         self.worker = worker
         self.request = request
         self.allowed = ""
-        # A shared cache must not give one origin what another was let have.
-        self.cors = {"vary": "Origin"} if worker.config.security.origins else {}
 
     async def answer(self) -> HTTPResponse:
         self.request.ctx.isomor_counted = True  # here, whatever comes of it
@@ -58,46 +63,27 @@ class _Handler:
             response = error_response(error)
             if error.code == "METHOD_NOT_ALLOWED":
                 response.headers["allow"] = self.allowed
-        response.headers.update(self.cors)
         return response
 
     def _check_origin(self) -> None:
-        headers = self.request.headers
-        allowed = check_origin(headers, self.request.host, self.worker.config, websocket=False)
-        if allowed is not None:
-            self.cors = {
-                "access-control-allow-origin": allowed,
-                "access-control-allow-credentials": "true",
-                "vary": "Origin",
-            }
+        request = self.request
+        secure = request.scheme in ("https", "wss")
+        self.worker.gate.check(joined(request, "origin"), joined(request, "sec-fetch-site"), request.host, secure)
 
     async def _dispatch(self) -> HTTPResponse:
         request = self.request
         function = self.worker.calls.registry.functions.get(request.path)
         if function is None:
             raise ApiError.of("NOT_FOUND", "There is no such function.")
-        allowed = "GET, HEAD, POST, OPTIONS" if self._may_get(function) else "POST, OPTIONS"
-        self.allowed = allowed
+        self.allowed = allowed = methods_of(function, self.worker.config)
         if request.method == "OPTIONS":
-            return self._options(allowed)
+            return HTTPResponse(status=204, headers={"allow": allowed})
         if request.method not in allowed.split(", "):
             message = f"{function.name} is called by {allowed.replace(', OPTIONS', '')}."
             raise ApiError.of("METHOD_NOT_ALLOWED", message)
         self.worker.calls.registry.find(request.path, "http")
         sent = self._body() if request.method == "POST" else self._query(function)
         return await self._call(function, sent)
-
-    def _may_get(self, function: Function) -> bool:
-        return function.cached is not None or self.worker.config.security.get_calls == "all"
-
-    def _options(self, allowed: str) -> HTTPResponse:
-        headers = {"allow": allowed}
-        if self.cors:
-            asked = self.request.headers.get("access-control-request-headers", "content-type")
-            self.cors["access-control-allow-methods"] = allowed
-            self.cors["access-control-allow-headers"] = asked
-            self.cors["access-control-max-age"] = "600"
-        return HTTPResponse(status=204, headers=headers)
 
     def _body(self) -> messages.HttpCall:
         request = self.request

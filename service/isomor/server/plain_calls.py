@@ -17,7 +17,7 @@ from .. import messages
 from ..context import Context
 from ..errors import ApiError
 from ..functions import Function
-from .handshake import check_origin
+from .forwarded import Seen
 from .http import CALLS_ROUTE, error_response, result_response, wire
 from .worker import App, Worker
 
@@ -84,8 +84,8 @@ class PlainCalls:
         self._functions: dict[bytes, Function] = {}
         self._heads: dict[tuple[bytes, bool], tuple[Function, int] | None] = {}
         self._largest = 0
-        # As in `http`: a shared cache must not give one origin what another was let have.
-        self._cors = {"vary": "Origin"} if worker.config.security.origins else {}
+        # As in `cors`: a shared cache must not give one origin what another was let have.
+        self._cors = {"vary": "Origin"} if worker.gate.varies else {}
         vary = b"vary: Origin\r\n" if self._cors else b""
         self._ok = (
             b"HTTP/1.1 200 OK\r\n" + vary + b"content-length: %d\r\nconnection: keep-alive\r\n"
@@ -98,7 +98,7 @@ class PlainCalls:
         Args:
             data: what has come in.
             start: where a request begins in it.
-            trusted: whether the peer's X-Forwarded-Host is believed.
+            trusted: whether the peer's X-Forwarded-* headers are believed.
 
         Returns:
             The call; or how long all of `data` has to be to tell; or None, where it is not a plain call.
@@ -163,14 +163,17 @@ class PlainCalls:
         return function, size
 
     def _lets_in(self, headers: dict[bytes, bytes], trusted: bool) -> bool:
-        """Whether `check_origin` lets it in, and finds nothing that the answer has to speak of."""
-        host = (headers.get(b"x-forwarded-host") if trusted else None) or headers.get(b"host", b"")
-        said = {}
+        """Whether the gate lets it in, from no other origin, which the answer would have to speak of."""
+
+        def header(name: str) -> str:
+            return headers.get(name.encode(), b"").decode("ascii")
+
+        worker = self._worker
+        scheme = "https" if worker.config.server.tls_cert else "http"
         try:
-            for name in ("origin", "sec-fetch-site"):
-                if name.encode() in headers:
-                    said[name] = headers[name.encode()].decode("ascii")
-            return bool(host) and check_origin(said, host.decode("ascii"), self._worker.config, websocket=False) is None
+            seen = worker.proxies.seen(Seen("", scheme, header("host")), trusted, header)
+            origin, site = header("origin"), header("sec-fetch-site")
+            return bool(seen.host) and worker.gate.check(origin, site, seen.host, seen.secure) is None
         except (ApiError, UnicodeDecodeError):
             return False
 

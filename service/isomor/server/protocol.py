@@ -19,19 +19,25 @@ from sanic.server.protocols.websocket_protocol import WebSocketProtocol
 from ..calls import Call
 from ..errors import ApiError
 from .connection import WsConnection
+from .cors import CorsHttp, is_preflight, preflight
 from .direct import number_of_socket, write
+from .forwarded import Seen
 from .handshake import (
-    check_origin,
+    Head,
     check_websocket,
     is_websocket,
     parse_head,
     refusal,
     wants_websocket,
 )
+from .http import methods_of
 from .plain_calls import CONTEXT, PlainCall, PlainCalls
 from .request import Handshake
 from .websocket import attach
 from .worker import Worker
+
+# Of these, probes and Prometheus ask each process by its address.
+_ASKED_BY_ADDRESS: Final = ("/health/live", "/health/ready", "/metrics")
 
 _LONGEST_HEAD: Final = 16 * 1024
 
@@ -51,6 +57,8 @@ class IsomorProtocol(WebSocketProtocol):
     # Sanic's methods have no types, and `untyped_calls_exclude` does not reach them by way of a subclass: hence what
     # mypy is told to ignore below.
 
+    HTTP_CLASS = CorsHttp
+
     worker: Worker
     plain: PlainCalls
 
@@ -62,7 +70,7 @@ class IsomorProtocol(WebSocketProtocol):
         self.recv_buffer = bytearray()
         self.conn_info = ConnInfo(transport, unix=self._unix)
         self._taken = False
-        self._trusted = self.worker.trusts(self.conn_info.client_ip)
+        self._trusted = self.worker.proxies.trusts(self.conn_info.client_ip)
         self._call: Call | None = None
         self._needed = 0
         self._socket = number_of_socket(transport)
@@ -85,10 +93,31 @@ class IsomorProtocol(WebSocketProtocol):
         if self.worker.draining and self.http is not None:
             self.http.keep_alive = False  # a proxy that keeps connections would go on sending calls here
         try:
-            await self.app.handle_request(request)
+            if not await self._answers_at_the_door(request):
+                await self.app.handle_request(request)
         except (SystemExit, KeyboardInterrupt) as error:
             said = RuntimeError(f"{request.method} {request.path} raised {error!r}")
             await self.app.handle_exception(request, said, run_middleware=False)  # it may have been middleware
+
+    async def _answers_at_the_door(self, request: Any) -> bool:
+        """Answer what no route or middleware is to see: a host that is not ours, and preflights of allowed origins.
+
+        A preflight carries no cookie and no token, so that middleware which asks for one would refuse it.
+        """
+        gate = self.worker.gate
+        if request.path not in _ASKED_BY_ADDRESS:
+            try:
+                gate.check_host(request.host)
+            except ApiError as error:
+                await self.app.handle_exception(request, error, run_middleware=False)
+                return True
+        if not is_preflight(gate, request):
+            return False
+        function = self.worker.calls.registry.functions.get(request.path)
+        methods = methods_of(function, self.worker.config) if function is not None else None
+        response = await request.respond(preflight(request, methods))
+        await response.send(end_stream=True)
+        return True
 
     def data_received(self, data: bytes) -> None:
         """A piece of a request: a look where it begins one, then Sanic's."""
@@ -234,10 +263,7 @@ class IsomorProtocol(WebSocketProtocol):
             return
         try:
             key = check_websocket(head)
-            host = head.get("host")
-            if self._trusted:
-                host = head.get("x-forwarded-host") or host
-            check_origin(dict(head.headers), host, self.worker.config, websocket=True)
+            self._check_origin(head)
             if self.worker.draining:
                 raise ApiError.of("UNAVAILABLE", "The server is stopping; connect again.")
             parse_url(head.target.encode())
@@ -250,6 +276,14 @@ class IsomorProtocol(WebSocketProtocol):
             return
         connection = WsConnection(self.worker, Handshake(raw, self.transport))
         attach(self._let_go(), connection, key, rest, self.worker.config.max_message_size)
+
+    def _check_origin(self, head: Head) -> None:
+        worker = self.worker
+        scheme = "wss" if worker.config.server.tls_cert else "ws"
+        seen = worker.proxies.seen(Seen("", scheme, head.get("host")), self._trusted, head.get)
+        origin = head.get("origin")
+        # Browsers always send Origin here; of Sec-Fetch-Site some have thought that ws: is another site than http:.
+        worker.gate.check(origin, "" if origin else head.get("sec-fetch-site"), seen.host, seen.secure)
 
     def _let_go(self) -> Any:
         """Part from Sanic: from now on it neither counts, times nor closes this connection."""

@@ -10,6 +10,8 @@ from sanic.compat import Header
 from sanic.exceptions import SanicException
 from sanic.models.server_types import ConnInfo
 
+from .cors import joined
+from .forwarded import Seen
 from .handshake import parse_head
 from .worker import App, Worker
 
@@ -29,28 +31,25 @@ def request_class(worker_of: Callable[[], Worker]) -> type[Request]:
                     raise
                 super().__init__(b"*", headers, *args, **options)
 
-        def _forwarded(self, name: str) -> str:
-            peer = super().ip
-            return self.headers.get(name, "") if peer and worker_of().trusts(peer) else ""
+        @property
+        def seen(self) -> Seen:
+            """The request as its sender sees it."""
+            ip = super().ip
+            connected = Seen(ip, super().scheme, self.headers.get("host", ""))
+            proxies = worker_of().proxies
+            return proxies.seen(connected, proxies.trusts(ip), lambda name: joined(self, name))
 
         @property
         def ip(self) -> str:
-            """The client's address: the last in X-Forwarded-For that is no trusted proxy."""
-            hops = [hop.strip() for hop in self._forwarded("x-forwarded-for").split(",") if hop.strip()]
-            worker = worker_of()
-            for hop in reversed(hops):
-                if not worker.trusts(hop):
-                    return hop
-            return hops[0] if hops else super().ip
+            return self.seen.ip
 
         @property
         def scheme(self) -> str:
-            said = self._forwarded("x-forwarded-proto").strip().lower()
-            return said if said in ("http", "https", "ws", "wss") else super().scheme
+            return self.seen.scheme
 
         @property
         def host(self) -> str:
-            return self._forwarded("x-forwarded-host").strip() or self.headers.get("host", "")
+            return self.seen.host
 
     return IsomorRequest
 

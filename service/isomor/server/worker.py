@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import ipaddress
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,8 @@ from ..calls import Calls
 from ..config import Config
 from ..push.hub import Hub
 from .deadlines import Deadlines
+from .forwarded import Proxies
+from .origins import Gate
 from .outbox import Flusher
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ class Worker:
         idle: closes connections that idle.
         pings: finds dead peers.
         draining: whether the server is about to stop.
+        gate: who is let in.
+        proxies: whose X-Forwarded-* headers are believed.
         metrics: where things are counted; None: nowhere.
         context: the context variables as startup has left them.
     """
@@ -55,19 +58,10 @@ class Worker:
         self.idle: Deadlines[WsConnection] = Deadlines(self.loop, lambda connection: connection.check_idle())
         self.pings: Deadlines[WsConnection] = Deadlines(self.loop, lambda connection: connection.check_peer())
         self.draining = False
+        self.gate = Gate(config)
+        self.proxies = Proxies(config.server.trusted_proxies)
         self.context = contextvars.copy_context()
 
     def outside(self, action: Callable[[], None]) -> None:
         """Do it outside of the call that has just ended: what it begins does not see that call's context variables."""
         self.context.copy().run(action)
-
-    def trusts(self, ip: str) -> bool:
-        """Whether the X-Forwarded-* headers of a peer are believed (`server.trusted_proxies`)."""
-        networks = self.config.server.trusted_proxies
-        if not networks:
-            return False
-        try:
-            address = ipaddress.ip_address(ip)
-        except ValueError:
-            return False
-        return any(address in network for network in networks)
