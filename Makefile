@@ -54,6 +54,10 @@ test-other: test-setup ## The tests that depend on Python itself, on OTHER=3.13
 	@UV_PROJECT_ENVIRONMENT=.venv-$(OTHER) $(UV) sync --quiet --frozen --python "$$(sh tools/find-python $(OTHER))"
 	@exec .venv-$(OTHER)/bin/python -m pytest $(OTHER_TESTS) $(ARGS)
 
+.PHONY: conformance
+conformance: .venv/.dev ## Run the cases of RFC 6455, into docs/websocket-conformance.md
+	@exec $(BIN)/python tests/conformance.py
+
 .PHONY: e2e
 e2e: test-setup ## Build the images, and test them and the compose stack; needs a container engine
 	@docker info >/dev/null 2>&1 || { echo "make e2e: no container engine answers \`docker info\`: start it, or install Docker" >&2; exit 1; }

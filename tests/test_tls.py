@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import socket
 import ssl
+import struct
 import subprocess
 from pathlib import Path
 
 import pytest
-from harness import TEXT, Server, ServerExited
+from harness import CLOSE, TEXT, Server, ServerExited, frame
 
 API = {
     "add.py": "async def add(a: int, b: int) -> int:\n    return a + b\n",
@@ -81,6 +82,24 @@ def test_http(server):
     a, b = server.post("cookie").headers.get_list("set-cookie")
     assert "Secure" in a
     assert "Secure" not in b
+
+
+WRONG = {
+    "a reserved bit": (frame(TEXT, b"{}", rsv=1), 1002),
+    "an opcode that is none": (frame(3), 1002),
+    "too big": (frame(TEXT, b" " * (2 << 20)), 1009),
+    "a close": (frame(CLOSE, struct.pack("!H", 4000)), 4000),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_the_end_of_a_websocket(server, name):
+    data, code = WRONG[name]
+    with server.raw_ws() as ws:
+        ws.send_bytes(data)
+        assert ws.wait_closed() == code
+        assert ws.connection.read_to_end() == b""
+    assert "Traceback" not in server.log
 
 
 @pytest.mark.parametrize("path", ["/", "/isomor/ws"])

@@ -1,36 +1,38 @@
 """A WebSocket connection (RFC 6455), on picows: messages in, answers and pushes out, and how it ends.
 
-picows parses frames. Left to us, and done here: joining fragments, the size of messages, UTF-8, reserved bits, the
-close handshake, idle and dead peers, and how much may wait for a reader that is behind.
+picows parses frames. Left to us, and done here: the size of messages, UTF-8, reserved bits, the close handshake, idle
+and dead peers, and how much may wait for a reader that is behind. `frames` joins fragments.
+
+It ends in one of two ways. `_end`, in order: the close frame goes out, and the peer has CLOSE_SECONDS to answer it.
+`_fail`, after a fault of the peer: the same, but that nothing it sends is read any more (section 7.1.7).
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
-from picows import WSFrame, WSListener, WSMsgType, WSTransport
+from picows import WSFrame, WSMsgType, WSTransport
 
 from .. import messages
 from ..calls import Call
 from ..context import WsConfig, WsContext, ws_default_config
 from ..errors import ApiError, CloseCode
 from ..messages import CallId, ClientMessage
+from .frames import PING, Fragments, TooBig, close_frame, pong_frame
 from .outbox import Outbox
 from .peer import Peer
 from .request import Handshake
-from .websocket import renew, stream_of
+from .websocket import Connection, renew, stop_hearing, take
 from .worker import Worker
 
 logger = logging.getLogger("isomor")
 
-# How long a peer has to answer our close frame, and one that reads slowly to read what waits before it.
+# How long a peer has to read what waits for it, to answer our close frame, and to close the connection behind it.
 CLOSE_SECONDS: Final = 10
-
 
 # What is larger, in one message or in many at once, leaves a read buffer behind that is not worth keeping.
 _LARGE: Final = 64 * 1024
@@ -40,22 +42,25 @@ _TEXT: Final = int(WSMsgType.TEXT)  # type: ignore[call-overload]
 _BINARY: Final = int(WSMsgType.BINARY)  # type: ignore[call-overload]
 _CONTINUATION: Final = int(WSMsgType.CONTINUATION)  # type: ignore[call-overload]
 _PING: Final = int(WSMsgType.PING)  # type: ignore[call-overload]
+_PONG: Final = int(WSMsgType.PONG)  # type: ignore[call-overload]
 _CLOSE: Final = int(WSMsgType.CLOSE)  # type: ignore[call-overload]
 
+_TOO_BIG: Final = "The message is over max_message_size."
+_NOT_UTF8: Final = "The text is not UTF-8."
 
-class WsConnection(WSListener):
+
+class WsConnection(Connection):
     """See the module. All of it runs on the event loop's thread, but for what says otherwise."""
 
     __slots__ = (
-        "_advancing", "_bloated", "_close_timer", "_fragments", "_handshake", "_heard", "_idle", "_opening",
-        "_outbox", "_pings", "_reading", "_renewing", "_running", "_stream", "_transport", "_waiting", "_worker",
-        "closed", "enqueue", "last_active", "peer",
+        "_advancing", "_bloated", "_fragments", "_goodbye", "_handshake", "_heard", "_idle", "_opening", "_outbox",
+        "_pings", "_reading", "_renewing", "_running", "_stream", "_waiting", "_worker", "closed", "enqueue",
+        "last_active", "peer",
     )  # fmt: skip
 
     enqueue: Callable[[bytes], None]  # take a frame for the next write
     peer: Peer  # what functions see of it
     _outbox: Outbox
-    _transport: WSTransport
     _stream: asyncio.Transport
 
     def __init__(self, worker: Worker, handshake: Handshake) -> None:
@@ -68,21 +73,20 @@ class WsConnection(WSListener):
         self._advancing = False
         self._opening = True
         self._reading = True
-        self._fragments: bytearray | None = None
+        self._fragments: Fragments | None = None
         self._heard = True
         self._bloated = False
         self._renewing = False
-        self._close_timer: asyncio.TimerHandle | None = None
+        self._goodbye: tuple[int, asyncio.TimerHandle] | None = None  # the code that was sent, and when it is enough
         self._idle = self._pings = -1  # its numbers among the worker's deadlines
 
     # ---- Opening, and the end ------------------------------------------------------------------------------------
 
     def on_ws_connected(self, transport: WSTransport) -> None:
-        self._transport = transport
+        self._stream = take(transport, self)
         if self._renewing:
             return
         worker = self._worker
-        self._stream = stream_of(transport)
         config = worker.config.ws
         self._outbox = Outbox(self._stream, worker.flusher, config.max_outbox_bytes, self._too_slow)
         self.enqueue = self._outbox.add
@@ -111,28 +115,28 @@ class WsConnection(WSListener):
                 async with asyncio.timeout(self._worker.config.call_timeout or None):
                     await outcome
         except ApiError as error:
-            self._end(CloseCode.POLICY_VIOLATION, _reason(error.message))
+            self._end(CloseCode.POLICY_VIOLATION, error.message)
         except asyncio.CancelledError:
             if self.closed:
                 raise  # the connection has gone meanwhile
             self._end(CloseCode.INTERNAL_ERROR, "The server could not greet this connection.")
         except BaseException as error:
             answer = self._worker.calls.internal(error, "on_connect")
-            self._end(CloseCode.INTERNAL_ERROR, _reason(f"{answer.message} errorId {answer.error_id}"))
+            self._end(CloseCode.INTERNAL_ERROR, f"{answer.message} errorId {answer.error_id}")
         else:
             self._opening = False
             self._worker.outside(self._advance)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         self._close()
-        if self._close_timer is not None:
-            self._close_timer.cancel()
+        if self._goodbye is not None:
+            self._goodbye[1].cancel()
         self._worker.connections.discard(self)
         self._worker.idle.drop(self._idle)
         self._worker.pings.drop(self._pings)
         if self._worker.metrics is not None:
-            goodbye: Any = self._transport.close_handshake
-            self._worker.metrics.closed(goodbye.sent.code if goodbye else 1006, len(self._worker.connections))
+            code = self._goodbye[0] if self._goodbye is not None else 1006
+            self._worker.metrics.closed(code, len(self._worker.connections))
         self.peer.disconnected()
         self._waiting = None
         if self._worker.config.cancel_on_disconnect:
@@ -146,6 +150,17 @@ class WsConnection(WSListener):
         self._outbox.flush(self._worker.loop.time())
         self._hang_up(code, reason)
 
+    def _fail(self, code: int, reason: str) -> None:
+        """Say goodbye after a fault, and hear nothing more."""
+        self._end(code, reason)
+        stop_hearing(self._stream)
+
+    def on_fault(self, code: int, reason: str) -> None:
+        if code == CloseCode.MESSAGE_TOO_BIG:
+            reason = _TOO_BIG
+        # Not now: picows looks one frame ahead, and the one before the wrong one is still to come.
+        self._worker.loop.call_soon(self._fail, code, reason)
+
     def _too_slow(self) -> None:
         self._hang_up(CloseCode.TOO_SLOW, "Too slow: pushes were waiting to be read.")
 
@@ -153,18 +168,17 @@ class WsConnection(WSListener):
         if self.closed:
             return
         self._close()
-        self._send_close(code, reason)
+        self._goodbye = code, self._worker.loop.call_later(CLOSE_SECONDS, self.abort)
+        if not self._stream.is_closing():
+            self._stream.write(close_frame(code, reason))
         self._set_reading(True)  # to hear the peer's answer
-        self._close_timer = self._worker.loop.call_later(CLOSE_SECONDS, self.abort)
 
     def _close(self) -> None:
         """From now on, nothing goes out but the goodbye, and functions see it as gone."""
         self.closed = True
         self.peer.closed = True
+        self._fragments = None
         self._outbox.close()
-
-    def _send_close(self, code: Any, reason: str) -> None:
-        self._transport.send_close(code, reason.encode())
 
     def abort(self) -> None:
         """Drop the connection, without goodbye."""
@@ -201,36 +215,32 @@ class WsConnection(WSListener):
             self.abort()
             return None
         self._heard = False
-        self._transport.send_ping(b"")
+        self._outbox.urgent(PING)
         return self._worker.loop.time() + self._worker.config.ws.ping_seconds
 
     # ---- What comes in -------------------------------------------------------------------------------------------
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         self._heard = True
-        if self._transport.is_close_frame_sent and not self.closed:
-            self._close()  # by picows, which found the frame behind this one to be wrong
-        if frame.rsv1 or frame.rsv2 or frame.rsv3:
-            self._hang_up(CloseCode.PROTOCOL_ERROR, "A reserved bit is set, and no extension was agreed.")
-            return
         kind: Any = frame.msg_type
-        if kind == _CLOSE:
-            self._on_close(frame)
+        if frame.rsv1 or frame.rsv2 or frame.rsv3:
+            self._fail(CloseCode.PROTOCOL_ERROR, "A reserved bit is set, and no extension was agreed.")
         elif self.closed:
-            return
+            if kind == _CLOSE:  # the answer to ours
+                self._stream.close()
         elif kind == _TEXT and frame.fin and self._fragments is None:
             try:
                 text = frame.get_payload_as_utf8_text()
             except UnicodeDecodeError:
-                self._hang_up(CloseCode.INVALID_TEXT, "The text is not UTF-8.")
+                self._fail(CloseCode.INVALID_TEXT, _NOT_UTF8)
                 return
             self._on_text(text)
-        elif kind in (_TEXT, _CONTINUATION):
-            self._on_fragment(frame)
         elif kind == _PING:
-            self._transport.send_pong(frame.get_payload_as_bytes())
-        elif kind == _BINARY:
-            self._hang_up(CloseCode.UNSUPPORTED_DATA, "Messages are text: send JSON in a text frame.")
+            self._outbox.urgent(pong_frame(frame.get_payload_as_bytes()))
+        elif kind == _CLOSE:
+            self._on_close(frame)
+        elif kind != _PONG:
+            self._on_fragment(kind, frame)
         if frame.payload_size + frame.tail_size > _LARGE:
             self._bloated = True
         if self._bloated and frame.tail_size == 0 and not self.closed:
@@ -244,38 +254,34 @@ class WsConnection(WSListener):
         self._renewing = False
 
     def _on_close(self, frame: WSFrame) -> None:
-        if not self.closed:
-            self._outbox.flush(self._worker.loop.time())
-            self._close()
-            code: Any = frame.get_close_code() if frame.payload_size else CloseCode.OK
-            # picows lets some through that no frame may carry (RFC 6455 section 7.4).
-            valid = 1000 <= code <= 4999 and code not in (1004, 1005, 1006, 1015)
-            self._send_close(code if valid else CloseCode.PROTOCOL_ERROR, "")
-        self._transport.disconnect()
+        code: Any = frame.get_close_code() if frame.payload_size else CloseCode.OK
+        # picows lets some through that no frame may carry (section 7.4).
+        if not 1000 <= code <= 4999 or code in (1004, 1005, 1006, 1015):
+            self._fail(CloseCode.PROTOCOL_ERROR, f"{int(code)} is no code for a close frame.")
+            return
+        self._end(code)
+        self._stream.close()
 
-    def _on_fragment(self, frame: WSFrame) -> None:
-        kind: Any = frame.msg_type
-        starts = kind == _TEXT
-        if starts != (self._fragments is None):
-            said = "A message began within another." if starts else "There is no message to continue."
-            self._hang_up(CloseCode.PROTOCOL_ERROR, said)
+    def _on_fragment(self, kind: int, frame: WSFrame) -> None:
+        if (kind == _CONTINUATION) != (self._fragments is not None):
+            said = "There is no message to continue." if kind == _CONTINUATION else "A message began within another."
+            self._fail(CloseCode.PROTOCOL_ERROR, said)
+            return
+        if kind == _BINARY:
+            self._fail(CloseCode.UNSUPPORTED_DATA, "Messages are text: send JSON in a text frame.")
             return
         if self._fragments is None:
-            self._fragments = bytearray()
-        if len(self._fragments) + frame.payload_size > self._worker.config.max_message_size:
-            self._fragments = None
-            self._hang_up(CloseCode.MESSAGE_TOO_BIG, "The message is over max_message_size.")
-            return
-        self._fragments += frame.get_payload_as_bytes()
-        if not frame.fin:
-            return
-        joined, self._fragments = self._fragments, None
+            self._fragments = Fragments(self._worker.config.max_message_size)
         try:
-            text = joined.decode()
+            text = self._fragments.add(frame.get_payload_as_bytes(), frame.fin)
+        except TooBig:
+            self._fail(CloseCode.MESSAGE_TOO_BIG, _TOO_BIG)
         except UnicodeDecodeError:
-            self._hang_up(CloseCode.INVALID_TEXT, "The text is not UTF-8.")
-            return
-        self._on_text(text)
+            self._fail(CloseCode.INVALID_TEXT, _NOT_UTF8)
+        else:
+            if text is not None:
+                self._fragments = None
+                self._on_text(text)
 
     def _on_text(self, text: str) -> None:
         self.last_active = self._worker.loop.time()
@@ -376,10 +382,3 @@ class WsConnection(WSListener):
 
     def resume_writing(self) -> None:
         self._outbox.resume()
-
-
-def _reason(text: str) -> str:
-    """As much of `text` as a close frame's reason can hold: 123 bytes of UTF-8."""
-    with contextlib.suppress(UnicodeEncodeError):
-        return text.encode()[:123].decode(errors="ignore")
-    return ""

@@ -105,6 +105,15 @@ class Outbox:
         self.last_write = now
         write(self.stream, self._socket, data)
 
+    def urgent(self, frame: bytes) -> None:
+        """Write a control frame now, ahead of what is queued; it is no message, and does not count as one."""
+        if self._closed:
+            return
+        if self.stream.get_write_buffer_size() > self._most:
+            self._on_too_slow()  # it pings, and does not read
+        else:
+            write(self.stream, self._socket, frame)
+
     def close(self) -> None:
         """Take nothing more, drop what is queued, and wake who waits for room."""
         self._closed = True

@@ -1,5 +1,8 @@
 """picows on a transport that is there already. All that leans on picows's inner class stands here.
 
+picows reads frames, and writes none but the answer to the handshake: it would end a connection in its own way, before
+what came ahead of a wrong frame is answered, and without hearing what its peer still sends.
+
 `WSProtocol` is not part of picows's public interface: its minor version is pinned, and a test fails when its
 constructor changes. It is used as `picows.ws_connect` itself uses it behind a proxy.
 """
@@ -40,7 +43,17 @@ _NOBODY: Final = asyncio.Protocol()
 _KEY: Final = "dGhlIHNhbXBsZSBub25jZQ=="
 
 
-def attach(transport: asyncio.Transport, listener: WSListener, key: str, rest: bytes, most: int) -> None:
+class Connection(WSListener):
+    """What gets the frames, and hears of faults."""
+
+    __slots__ = ()
+
+    def on_fault(self, code: int, reason: str) -> None:
+        """A frame was wrong, or its listener failed; the frames before it may not have been delivered yet."""
+        raise NotImplementedError
+
+
+def attach(transport: asyncio.Transport, listener: Connection, key: str, rest: bytes, most: int) -> None:
     """Give the transport to picows, which answers the handshake.
 
     Args:
@@ -57,47 +70,109 @@ def attach(transport: asyncio.Transport, listener: WSListener, key: str, rest: b
     _feed(protocol, _canonical_head(key) + rest)
 
 
-def renew(transport: asyncio.Transport, listener: WSListener, most: int) -> None:
+def renew(transport: asyncio.Transport, listener: Connection, most: int) -> None:
     """Begin anew with a small read buffer, unseen by the peer; only between two frames, with nothing read beyond."""
     protocol = _protocol(listener, most)
-    behind = _Behind(transport)
     transport.set_protocol(protocol)
-    protocol.connection_made(behind)
-    behind.silent = True
+    protocol.connection_made(_Silent(transport))
     _feed(protocol, _canonical_head(_KEY))
-    behind.silent = False
 
 
-def stream_of(transport: WSTransport) -> asyncio.Transport:
-    """The stream beneath a WebSocket that `attach` has made."""
+def take(transport: WSTransport, listener: Connection) -> asyncio.Transport:
+    """The stream beneath a WebSocket that is open: from now on, faults are told to `listener`."""
     behind: Any = transport.underlying_transport
+    behind.listener = listener
     stream: asyncio.Transport = behind.transport
     return stream
 
 
+def stop_hearing(transport: asyncio.Transport) -> None:
+    """Say no more, and read on, but for nothing, until the peer closes the connection too.
+
+    To close it while the peer still sends would reset it, and take away what it has not read yet: the close frame
+    (RFC 6455 section 7.1.1).
+    """
+    if transport.is_closing() or isinstance(transport.get_protocol(), _Deaf):
+        return
+    transport.set_protocol(_Deaf(transport.get_protocol()))
+    if transport.can_write_eof():
+        transport.write_eof()
+    else:
+        transport.close()  # TLS says goodbye in its own way
+
+
+class _Deaf(asyncio.BufferedProtocol):
+    """Reads for nothing, and tells the protocol before it what else happens."""
+
+    __slots__ = ("_before",)
+
+    _nothing: Final = bytearray(64 * 1024)
+
+    def __init__(self, before: Any) -> None:
+        self._before = before
+
+    def get_buffer(self, _hint: int) -> bytearray:
+        return self._nothing
+
+    def buffer_updated(self, _size: int) -> None:
+        pass
+
+    def eof_received(self) -> bool:
+        return False
+
+    def pause_writing(self) -> None:
+        self._before.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._before.resume_writing()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._before.connection_lost(error)
+
+
 class _Behind:
-    """The transport as picows sees it: without its socket's options, and, if `silent`, without what it writes.
+    """The transport as picows sees it: without its socket's options, and with no way out but the one below.
 
     picows sets and asks for six options of each new socket, to log them. They are as they should be (uvloop and asyncio
-    switch Nagle's algorithm off), and asking takes as long as all the rest of a new connection.
+    switch Nagle's algorithm off), and asking takes as long as all the rest of a new connection. And it takes the stream
+    for TLS: else it would write past its transport.
     """
 
-    __slots__ = ("silent", "transport")
+    __slots__ = ("listener", "transport")
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self.transport = transport
-        self.silent = False
+        self.listener: Connection | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.transport, name)
 
     def write(self, data: bytes) -> None:
-        if not self.silent:
-            self.transport.write(data)
+        if self.listener is None:
+            self._answer_handshake(data)
+        else:  # all that picows says by itself: a close frame
+            self.listener.on_fault(int.from_bytes(data[2:4]), data[4:].decode())
+
+    def _answer_handshake(self, data: bytes) -> None:
+        self.transport.write(data)
+
+    def close(self) -> None:
+        """As picows would, soon after a fault; how it ends is the listener's to say."""
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
+        if name == "ssl_object":
+            return self
         found = self.transport.get_extra_info(name, default)
         return _Socket(found.fileno()) if name == "socket" else found
+
+
+class _Silent(_Behind):
+    """The same where the handshake has been answered."""
+
+    __slots__ = ()
+
+    def _answer_handshake(self, data: bytes) -> None:
+        pass
 
 
 class _Socket:
@@ -118,7 +193,7 @@ class _Socket:
         return 0
 
 
-def _protocol(listener: WSListener, most: int) -> Any:
+def _protocol(listener: Connection, most: int) -> Any:
     return WSProtocol(
         None,  # host_port: a client's
         None,  # ws_path: a client's

@@ -1,0 +1,51 @@
+"""Frames of a WebSocket (RFC 6455 section 5) that picows leaves to us: control frames out, fragments in."""
+
+from __future__ import annotations
+
+import codecs
+from typing import Final
+
+PING: Final = b"\x89\x00"
+
+_new_decoder: Final = codecs.getincrementaldecoder("utf-8")
+
+
+def pong_frame(payload: bytes) -> bytes:
+    """The answer to a ping (section 5.5.3), of at most 125 bytes."""
+    return b"\x8a%c%b" % (len(payload), payload)
+
+
+def close_frame(code: int, reason: str) -> bytes:
+    """A close frame (section 5.5.1), with as much of the reason as it can hold: 123 bytes of UTF-8."""
+    said = reason.encode(errors="replace")[:123].decode(errors="ignore").encode()
+    return b"\x88%c%b%b" % (len(said) + 2, code.to_bytes(2), said)
+
+
+class TooBig(Exception):
+    """The message has more bytes than it may have."""
+
+
+class Fragments:
+    """The fragments of one text message (section 5.4), as far as they have come."""
+
+    __slots__ = ("_decoder", "_most", "_raw")
+
+    def __init__(self, most: int) -> None:
+        """`most` is how many bytes the message may have."""
+        self._most = most
+        self._raw = bytearray()
+        self._decoder = _new_decoder()
+
+    def add(self, payload: bytes, last: bool) -> str | None:
+        """The whole text with the last fragment, None before it.
+
+        Raises:
+            TooBig: as soon as the message has too many bytes.
+            UnicodeDecodeError: as soon as no further fragment could make it UTF-8 (section 8.1).
+        """
+        if len(self._raw) + len(payload) > self._most:
+            raise TooBig
+        self._raw += payload
+        # What it gives is dropped: kept in pieces, a message of tiny fragments would take many times its size.
+        self._decoder.decode(payload, last)
+        return self._raw.decode() if last else None
