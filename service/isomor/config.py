@@ -273,13 +273,8 @@ def _shown(setting: Setting, raw: Raw | None) -> str:
     items = raw if isinstance(raw, tuple) else (raw or "",)
     if setting.kind.secret:
         items = tuple(re.sub(r"^([a-z+]{1,20}://)?.*$", r"\1***", item, flags=re.DOTALL) for item in items)
-    text = ", ".join(map(_without_secrets, items))
+    text = ", ".join(hide(item) for item in items)
     return repr(text if len(text) <= 80 else text[:80] + "…")
-
-
-def _without_secrets(text: str) -> str:
-    # A key itself may have been given where its file is asked for.
-    return "***" if "-----BEGIN" in text else hide(text)
 
 
 def _why(error: ValueError, raw: Raw | None) -> str:
@@ -287,8 +282,8 @@ def _why(error: ValueError, raw: Raw | None) -> str:
     why = str(error)
     for item in raw if isinstance(raw, tuple) else (raw or "",):
         for part in {item, *item.split(",")}:
-            if _without_secrets(part) != part:
-                why = why.replace(part.strip(), _without_secrets(part.strip()))
+            if hide(part) != part:
+                why = why.replace(part.strip(), hide(part.strip()))
     return why
 
 
