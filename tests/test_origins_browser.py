@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -235,6 +236,25 @@ def test_a_foreign_page_opens_no_websocket(server: Server, visitor: BrowserConte
         assert foreign.evaluate(OPEN, [server.url, path]) == "refused"
         assert own.evaluate(OPEN, [server.url, path]) == "open"
     own.close()
+
+
+def test_what_remains_on_plain_http_and_what_closes_it(serve: Any, browser: Browser, elsewhere: list[str]) -> None:
+    """To a host of the LAN Chromium does not say where an image comes from: GET for @cached functions alone is safe."""
+    server = serve(API, env={"ISOMOR_SECURITY_GET_CALLS": "cached"})
+    lan, site = f"http://lan.test:{server.port}", elsewhere[1].replace("127.0.0.1", "other.test")
+    options = ["--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP *.test 127.0.0.1"]
+    outside = browser.browser_type.launch(executable_path=shutil.which("chromium"), args=options)
+    page = outside.new_page()
+    page.goto(site)
+    for way, called in (("img", []), ("img with arguments", ["price"])):
+        with page.expect_request(lambda request: "/isomor/api/" in request.url) as asked:
+            page.evaluate(TRIES[way], lan)
+        assert not {"origin", "sec-fetch-site"} & asked.value.all_headers().keys()
+        assert touched(server) == called
+    page.evaluate(TRIES["post of text"], lan)
+    assert page.evaluate(OPEN, [lan, "/isomor/ws"]) == "refused"
+    assert touched(server) == ["price"]
+    outside.close()
 
 
 def test_what_is_typed_into_the_address_bar_is_let_in(server: Server, visitor: BrowserContext) -> None:

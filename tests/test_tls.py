@@ -110,6 +110,18 @@ def test_websocket(server, path):
         assert ws.call("who")["ip"] == "127.0.0.1"
 
 
+def test_a_page_of_plain_http_is_of_another_origin(server):
+    """Whoever is on the network can make one of any host."""
+    host = f"127.0.0.1:{server.port}"
+    for more in ({}, {"Connection": "close"}):  # answered without Sanic, and by it
+        assert server.post("add", 1, 2, headers={"Origin": f"https://{host}"} | more).status_code == 200
+        assert server.post("add", 1, 2, headers={"Origin": f"http://{host}"} | more).status_code == 403
+    with server.raw_ws(headers={"Host": host, "Origin": f"https://{host}"}) as ws:
+        assert ws.handshake.status == 101
+    with pytest.raises(AssertionError, match="status=403"):
+        server.raw_ws(headers={"Host": host, "Origin": f"http://{host}"})
+
+
 @pytest.mark.parametrize("size", [100, 16_384, 65_536, 1_000_000])
 def test_messages_of_any_size_both_ways(server, size):
     text = "é" + "x" * size

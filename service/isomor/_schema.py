@@ -144,7 +144,8 @@ def _path(exists: Callable[[Path], bool] | None = None, what: str = "") -> Kind:
             raise ValueError("use the path of a file or folder")
         path = cwd / text
         if exists and not exists(path):
-            raise ValueError(f"{str(path)!r} is not {what}; create it, or correct the path")
+            shown = text if "://" in text else str(path)  # a URL in the wrong place is hidden as what was given
+            raise ValueError(f"{shown!r} is not {what}; create it, or correct the path")
         return path
 
     return Kind(_one(read), {"type": "string", "minLength": 1})
@@ -275,13 +276,33 @@ REDIS = Kind(_read_redis, {**_STRINGS, "minItems": 1}, secret=True)
 
 def hide(text: str) -> str:
     """The text without the secrets of the URLs in it: what stands in front of the host, and passwords in the query."""
+    if "-----BEGIN" in text:  # a key itself, where its file is asked for
+        return "***"
     text = re.sub(r"://([^:@/?#]*):.*@", r"://\1:***@", text, flags=re.DOTALL)
     text = re.sub(r"://[^:@/?#]+@", "://***@", text)
     return re.sub(r"([?&])([^=&#]*)=([^&#]*)", _hide_parameter, text)
 
 
+def secrets_in(urls: Iterable[str]) -> set[str]:
+    """The passwords and tokens in these URLs, as written and as meant, and the URLs themselves if they hold any."""
+    found = set()
+    for url in urls:
+        if hide(url) == url:
+            continue
+        found.add(url)
+        userinfo, at, _ = url.partition("://")[2].rpartition("@")
+        user, colon, password = userinfo.partition(":")
+        found |= {password if colon else user} if at else set()
+        for name, value in re.findall(r"[?&]([^=&#]*)=([^&#]*)", url):
+            found |= {value} if _SECRET.search(unquote(name)) else set()
+    return {text for secret in found for text in (secret, unquote(secret)) if text}
+
+
+_SECRET = re.compile("pass|pwd|secret|token|auth|key", re.IGNORECASE)
+
+
 def _hide_parameter(match: re.Match[str]) -> str:
-    secret = re.search(r"pass|pwd|secret|token|auth|key", unquote(match[2]), re.IGNORECASE)
+    secret = _SECRET.search(unquote(match[2]))
     return f"{match[1]}{match[2]}={'***' if secret else match[3]}"
 
 

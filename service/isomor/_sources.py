@@ -143,10 +143,11 @@ class Reader:
 
     def read_yaml(self, chosen: Found | None) -> dict[str, Found] | None:
         """The file that ISOMOR_CONFIG chose, else config/isomor.yaml. Settings by key; None where it cannot be read."""
-        label = str(chosen.raw) if chosen else "config/isomor.yaml"
+        path = str(chosen.raw) if chosen else "config/isomor.yaml"
+        label = hide(path)
         whose = f"{label} ({chosen.source})" if chosen else label
         try:
-            root = yaml.compose((self._cwd / label).read_text("utf-8-sig"), yaml.SafeLoader)
+            root = yaml.compose((self._cwd / path).read_text("utf-8-sig"), yaml.SafeLoader)
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
             # What follows these words is text of the file, which may be a secret.
@@ -200,4 +201,4 @@ class Reader:
         same_end = [known for known in names if known.endswith("." + name.rpartition(".")[2])]
         close = same_end[:1] or difflib.get_close_matches(name, names, 1)
         fix = f"did you mean {close[0]}?" if close else "remove it; docs/configuration.md lists all"
-        self.faults.append(f"{what} {name!r} ({source}) is unknown: {fix}")
+        self.faults.append(f"{what} {hide(name)!r} ({source}) is unknown: {fix}")

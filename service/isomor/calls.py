@@ -22,6 +22,7 @@ from .context import Context
 from .errors import ApiError, BusUnavailable, ConnectionClosed
 from .functions import Function
 from .loader import Registry
+from .logs import hide
 from .messages import encode
 from .metrics.recorder import Metrics
 from .signature import Transport
@@ -50,7 +51,7 @@ else:
 
 def _text(error: BaseException) -> str:
     try:
-        return f"{type(error).__name__}: {error}"
+        return hide(f"{type(error).__name__}: {error}")
     except Exception:  # its own __str__ fails
         return type(error).__name__
 

@@ -15,7 +15,8 @@ import click
 import isomor
 
 from . import client_call, logs
-from .config import Config, Loaded, describe, load_config
+from ._schema import hide
+from .config import Config, Loaded, describe, load_config, secrets_of
 from .errors import BusUnavailable, ConfigError, LoadError, StartupError
 from .loader import Registry, load
 from .metrics.recorder import Metrics
@@ -65,7 +66,7 @@ def _load_config(values: dict[str, Any]) -> Loaded:
     for setting in values.get("settings") or ():
         key, equals, value = setting.partition("=")
         if not equals:
-            _fail([f"--set {setting}: give KEY=VALUE, such as --set threads=8"])
+            _fail([f"--set {hide(setting)}: give KEY=VALUE, such as --set threads=8"])
         flags[key.strip()] = value
     environ = dict(os.environ)
     if values.get("config_file"):
@@ -79,7 +80,9 @@ def _load_config(values: dict[str, Any]) -> Loaded:
 
 def _fail(faults: list[str]) -> NoReturn:
     for fault in faults:
-        click.echo(f"error: {fault}", err=True)
+        # A fault may tell what a module of the user's has raised, in lines and with URLs of its own.
+        shown = "\n  ".join(map(logs.one_line, logs.hide(fault).splitlines()))
+        click.echo(f"error: {shown}", err=True)
     sys.exit(1)
 
 
@@ -114,7 +117,8 @@ def serve(**values: Any) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     loaded = _load_config(values)
     config = loaded.config
-    logs.set_up(config.logging.level, config.logging.format)
+    logs.set_up(config.logging.level, config.logging.format, secrets_of(config))
+    logs.catch_uncaught()
     place = workers.Place() if workers.VARIABLE in os.environ else None
     try:
         registry = _load_registry(config)
@@ -228,7 +232,7 @@ def show_config(**values: Any) -> None:
     rows = describe(loaded)
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
     for key, value, source in rows:
-        click.echo(f"{key:<{widths[0]}}  {value:<{min(widths[1], 40)}}  {source}")
+        click.echo(f"{key:<{widths[0]}}  {logs.one_line(value):<{min(widths[1], 40)}}  {logs.one_line(source)}")
     for warning in loaded.warnings:
         click.echo(f"warning: {warning}", err=True)
 
@@ -267,7 +271,7 @@ def push(payload: str, topic: str | None, to: str | None, **values: Any) -> None
     config = _load_config(values).config
     if config.redis.url is None:
         _fail(["redis.url is not set: a push from another process goes through Redis; set ISOMOR_REDIS_URL"])
-    logs.set_up("error", "text")
+    logs.set_up("error", "text", secrets_of(config))
     try:
         value = json.loads(payload)
     except ValueError as error:

@@ -21,7 +21,7 @@ from ._schema import Kind, Network, Raw, Setting, hide, to_json_schema, to_markd
 from ._sources import Found, Reader
 from .errors import ConfigError
 
-__all__ = ["SETTINGS", "Config", "Loaded", "Setting", "describe", "load_config"]
+__all__ = ["SETTINGS", "Config", "Loaded", "Setting", "describe", "load_config", "secrets_of"]
 
 
 def _setting(default: Any, kind: Kind, text: str, variable: str = "") -> Any:
@@ -228,7 +228,7 @@ def load_config(
             elif sources[key] == "default":
                 values[key] = None
         except ValueError as error:
-            faults.append(f"{key} = {_shown(setting, raw)} ({sources[key]}): {error}")
+            faults.append(f"{key} = {_shown(setting, raw)} ({sources[key]}): {_why(error, raw)}")
     if from_yaml is not None:  # else what seems to be missing may well stand there
         faults += _contradictions(values, sources)
     if faults:
@@ -240,12 +240,26 @@ def describe(loaded: Loaded) -> list[tuple[str, str, str]]:
     """Every key with its value, secrets hidden, and where it came from: what `isomor config` prints."""
     rows = []
     for key, source in loaded.sources.items():
-        value: Any = loaded.config
-        for name in key.split("."):
-            value = getattr(value, name)
+        value = _value(loaded.config, key)
         items = value if isinstance(value, tuple) else (value,)
         rows.append((key, ", ".join(hide(_text(item)) for item in items) or "none", source))
     return rows
+
+
+def secrets_of(config: Config) -> set[str]:
+    """What is secret in the settings, for the log to hide: passwords and tokens in URLs."""
+    texts = []
+    for setting in SETTINGS:
+        value = _value(config, setting.key)
+        texts += [item for item in (value if isinstance(value, tuple) else (value,)) if isinstance(item, str)]
+    return kinds.secrets_in(texts)
+
+
+def _value(config: Config, key: str) -> Any:
+    value: Any = config
+    for name in key.split("."):
+        value = getattr(value, name)
+    return value
 
 
 def _text(value: object) -> str:
@@ -261,6 +275,16 @@ def _shown(setting: Setting, raw: Raw | None) -> str:
         items = tuple(re.sub(r"^([a-z+]{1,20}://)?.*$", r"\1***", item, flags=re.DOTALL) for item in items)
     text = ", ".join(hide(item) for item in items)
     return repr(text if len(text) <= 80 else text[:80] + "…")
+
+
+def _why(error: ValueError, raw: Raw | None) -> str:
+    """What is wrong with a value; libraries repeat it in what they say."""
+    why = str(error)
+    for item in raw if isinstance(raw, tuple) else (raw or "",):
+        for part in {item, *item.split(",")}:
+            if hide(part) != part:
+                why = why.replace(part.strip(), hide(part.strip()))
+    return why
 
 
 def _contradictions(values: Mapping[str, Any], sources: Mapping[str, str]) -> Iterator[str]:

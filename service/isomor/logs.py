@@ -1,12 +1,20 @@
-"""Logging: one line each, as text or JSON, to standard error. Never payloads, cookies or secrets."""
+"""Logging: one line each, as text or JSON, to standard error. Never payloads, cookies or secrets.
+
+Whatever is logged, by user code and libraries too, passes here: secrets are hidden, and nothing forges a line.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
+import threading
 import time
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Any, Final, TextIO
+
+logger = logging.getLogger("isomor")
 
 _LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
@@ -14,9 +22,44 @@ _LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": loggi
 _EXTRAS: Final = ("call", "transport", "code")
 
 
-def _one_line(text: str) -> str:
+# In URLs: a user and password in front of the host, a token there alone, and what a parameter's name calls secret.
+_IN_URLS: Final = (
+    (re.compile(r"://([^\s:@/?#'\"]*):[^\s/'\"]*@"), r"://\1:***@"),
+    (re.compile(r"://[^\s:@/?#'\"]+@"), "://***@"),
+    (
+        re.compile(
+            r"([?&][^\s=&#?]{0,64}?(?:pass|pwd|secret|token|auth|key)[^\s=&#?]{0,64}=)[^\s&#'\"]+", re.IGNORECASE
+        ),
+        r"\1***",
+    ),
+)
+
+# A shorter one would be found in words that have nothing to do with it; in a URL it is hidden all the same.
+_SHORTEST: Final = 6
+
+_secrets: tuple[str, ...] = ()
+
+
+def hide(text: str) -> str:
+    """`text` without the secrets of the settings, and of any URL in it."""
+    for secret in _secrets:
+        text = text.replace(secret, "***")
+    if "://" in text:
+        for pattern, shown in _IN_URLS:
+            text = pattern.sub(shown, text)
+    return text
+
+
+def one_line(text: str) -> str:
     """`text` with what could forge a line, or drive a terminal, shown as it would be written in Python."""
+    if text.isprintable():
+        return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def _indented(text: str) -> str:
+    # So that no text of an exception looks like a line of the log's own.
+    return "\n".join(f"    {one_line(line)}" for line in hide(text).splitlines())
 
 
 class TextFormatter(logging.Formatter):
@@ -25,13 +68,15 @@ class TextFormatter(logging.Formatter):
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(message)s", "%Y-%m-%d %H:%M:%S")
 
-    def formatException(self, ei: Any) -> str:  # noqa: N802
-        # Indented, so that no text of an exception looks like a line of the log's own.
-        return "\n".join(f"    {_one_line(line)}" for line in super().formatException(ei).splitlines())
-
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
-        record.message = _one_line(record.message)
-        return super().formatMessage(record)
+    def format(self, record: logging.LogRecord) -> str:
+        record.message = one_line(hide(record.getMessage()))
+        record.asctime = self.formatTime(record, self.datefmt)
+        parts = [self.formatMessage(record)]
+        if record.exc_info:
+            parts.append(_indented(self.formatException(record.exc_info)))
+        if record.stack_info:
+            parts.append(_indented(record.stack_info))
+        return "\n".join(parts)
 
 
 class JsonFormatter(logging.Formatter):
@@ -43,22 +88,41 @@ class JsonFormatter(logging.Formatter):
             "time": f"{moment}.{int(record.msecs):03d}Z",
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": hide(record.getMessage()),
         }
         line |= {name: getattr(record, name) for name in _EXTRAS if hasattr(record, name)}
         if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
+            line["traceback"] = hide(self.formatException(record.exc_info))
+        if record.stack_info:
+            line["stack"] = hide(record.stack_info)
+        text = json.dumps(line, ensure_ascii=False)
+        # What ends a line or drives a terminal to some readers: U+0085, U+2028, those that turn the text around.
+        return text if text.isprintable() else "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
 
 
-def set_up(level: str, form: str) -> None:
+class _Handler(logging.StreamHandler[TextIO]):
+    """A record that cannot be formatted, by user code that gives the wrong arguments, is told without them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        try:
+            return super().format(record)
+        except Exception as error:
+            said = f"{record.pathname}:{record.lineno} logs what cannot be formatted: {type(error).__name__}"
+            plain = logging.LogRecord(record.name, record.levelno, record.pathname, record.lineno, said, (), None)
+            return super().format(plain)
+
+
+def set_up(level: str, form: str, secrets: Iterable[str] = ()) -> None:
     """Send the records of everything in this process to standard error.
 
     Args:
         level: `debug`, `info`, `warning` or `error`, for isomor and user code; libraries speak from warning on.
         form: `text` or `json`.
+        secrets: what no record may show, whoever writes it.
     """
-    handler = logging.StreamHandler(sys.stderr)
+    global _secrets
+    _secrets = tuple(sorted({secret for secret in secrets if len(secret) >= _SHORTEST}, key=len, reverse=True))
+    handler = _Handler(sys.stderr)
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
@@ -66,3 +130,23 @@ def set_up(level: str, form: str) -> None:
     logging.captureWarnings(True)
     for noisy in ("sanic", "asyncio", "watchfiles", "httpx", "httpcore", "urllib3"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, _LEVELS[level]))
+
+
+def catch_uncaught() -> None:
+    """Log what nobody has caught, in threads and finalizers too: Python would print it as it is."""
+
+    def in_process(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            sys.__excepthook__(kind, error, trace)
+        else:
+            logger.critical("the process ends by an exception", exc_info=(kind, error, trace))
+
+    def in_thread(args: threading.ExceptHookArgs) -> None:
+        if not issubclass(args.exc_type, SystemExit):
+            name = args.thread.name if args.thread is not None else "that is gone"
+            logger.error("a thread has failed: %s", name, exc_info=args.exc_value)
+
+    def in_finalizer(args: Any) -> None:
+        logger.error("%s: %r", args.err_msg or "Exception ignored in", args.object, exc_info=args.exc_value)
+
+    sys.excepthook, threading.excepthook, sys.unraisablehook = in_process, in_thread, in_finalizer

@@ -11,7 +11,7 @@ password of their own get `sentinel_username` and `sentinel_password` there.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final, NamedTuple
 from urllib.parse import SplitResult, urlsplit
@@ -61,8 +61,8 @@ class RedisTarget:
     service: str
     shown: str
     connection_class: type[AbstractConnection]
-    options: Mapping[str, Any]
-    sentinel_options: Mapping[str, Any]
+    options: Mapping[str, Any] = field(repr=False)  # passwords are in these
+    sentinel_options: Mapping[str, Any] = field(repr=False)
 
     def connection(self, address: Address, *, sentinel: bool = False) -> AbstractConnection:
         """A connection to `address`, not opened yet."""

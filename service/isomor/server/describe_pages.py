@@ -19,7 +19,6 @@ from urllib.parse import urlsplit
 from sanic import HTTPResponse, Request
 from sanic_routing.exceptions import RouteExists
 
-from .. import __version__
 from ..config import Config
 from ..errors import ApiError
 from ..loader import Registry
@@ -28,6 +27,9 @@ from .pages import shipped
 from .worker import App, Worker
 
 logger = logging.getLogger("isomor")
+
+# Of functions that have none of their own. Ours would tell whoever looks which faults this server has.
+_UNVERSIONED: Final = "0.0.0"
 
 _ROOT: Final = "/api-docs"
 _FILES: Final = {
@@ -88,13 +90,13 @@ class _Pages:
 def _openapi(registry: Registry, config: Config) -> bytes:
     from ..describe.openapi import openapi  # not before it is asked for: the server starts without
 
-    return openapi(registry, config, __version__)
+    return openapi(registry, config, _UNVERSIONED)
 
 
 def _asyncapi(registry: Registry, config: Config) -> bytes:
     from ..describe.asyncapi import asyncapi
 
-    return asyncapi(registry, config, __version__)
+    return asyncapi(registry, config, _UNVERSIONED)
 
 
 DOCUMENTS: Final[dict[str, Callable[[Registry, Config], bytes]]] = {

@@ -101,23 +101,20 @@ class Gate:
     """Who is let in, by the settings.
 
     Attributes:
+        hosts: `security.hosts`.
         varies: whether an answer may depend on the request's Origin.
     """
 
     def __init__(self, config: Config) -> None:
         self._allowed = frozenset(config.security.origins)
-        self._hosts = config.security.hosts
+        self.hosts = config.security.hosts
         self._watch = config.watch
         self.varies = bool(self._allowed) or self._watch
 
     def check(self, origin: str, site: str, host: str, secure: bool) -> str | None:
         """As `check_origin` and `check_host`."""
-        check_host(host, self._hosts)
+        check_host(host, self.hosts)
         return check_origin(origin, site, host=host, secure=secure, allowed=self._allowed, watch=self._watch)
-
-    def check_host(self, host: str) -> None:
-        """As the function."""
-        check_host(host, self._hosts)
 
     def allowed(self, origin: str) -> str | None:
         """As `allowed_origin`."""

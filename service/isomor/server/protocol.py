@@ -31,6 +31,7 @@ from .handshake import (
     wants_websocket,
 )
 from .http import methods_of
+from .origins import check_host
 from .plain_calls import CONTEXT, PlainCall, PlainCalls
 from .request import Handshake
 from .websocket import attach
@@ -105,9 +106,9 @@ class IsomorProtocol(WebSocketProtocol):
         A preflight carries no cookie and no token, so that middleware which asks for one would refuse it.
         """
         gate = self.worker.gate
-        if request.path not in _ASKED_BY_ADDRESS:
+        if gate.hosts and request.path not in _ASKED_BY_ADDRESS:
             try:
-                gate.check_host(request.host)
+                check_host(request.host, gate.hosts)
             except ApiError as error:
                 await self.app.handle_exception(request, error, run_middleware=False)
                 return True
