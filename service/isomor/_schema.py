@@ -119,14 +119,24 @@ _UNITS = {"": 1, "B": 1, "KB": 1000, "KIB": 1024, "MB": 1000**2, "MIB": 1024**2,
 _SIZE = r"[0-9]{1,12}(\.[0-9]{1,6})? ?([KkMmGg]?[Bb]|[KkMmGg]i[Bb])?"
 
 
-def _read_size(text: str, cwd: Path) -> int:
-    if not re.fullmatch(_SIZE, text):
-        raise ValueError("use a number of bytes or a size such as 512KiB, 1MiB or 1.5GB")
-    number = text.rstrip("KkMmGgIiBb ")
-    size = float(number) * _UNITS[text[len(number) :].strip().upper()]
-    if not 1 <= size <= 1024**4 or size != int(size):
-        raise ValueError("use a whole number of bytes from 1 to 1024GiB")
-    return int(size)
+def size(low: int, high: int) -> Kind:
+    def read(text: str, cwd: Path) -> int:
+        if not re.fullmatch(_SIZE, text):
+            raise ValueError("use a number of bytes or a size such as 512KiB, 1MiB or 1.5GB")
+        number = text.rstrip("KkMmGgIiBb ")
+        size = float(number) * _UNITS[text[len(number) :].strip().upper()]
+        if not low <= size <= high or size != int(size):
+            raise ValueError(f"use a whole number of bytes from {_text_of_size(low)} to {_text_of_size(high)}")
+        return int(size)
+
+    return Kind(_one(read), {"type": ["integer", "string"], "minimum": low, "pattern": f"^{_SIZE}$"})
+
+
+def _text_of_size(size: int) -> str:
+    for unit in ("GiB", "MiB", "KiB"):
+        if size % _UNITS[unit.upper()] == 0:
+            return f"{size // _UNITS[unit.upper()]}{unit}"
+    return str(size)
 
 
 _BOOLEANS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
@@ -250,7 +260,7 @@ def _split(url: str) -> Any:
 
 
 SECONDS = Kind(_one(_read_seconds), {"type": "number", "minimum": 0, "maximum": _YEAR})
-SIZE = Kind(_one(_read_size), {"type": ["integer", "string"], "minimum": 1, "pattern": f"^{_SIZE}$"})
+SIZE = size(1, 1024**4)
 BOOLEAN = Kind(_one(_read_boolean), {"type": "boolean"})
 WORD = Kind(_one(_read_word), {"type": "string"})
 HOST = Kind(_one(_read_host), {"type": "string"})

@@ -99,7 +99,7 @@ class Call:
     def _time_out(self) -> None:
         seconds = self._calls.timeout
         message = f"{self.function.name} took longer than {seconds:g} s and was cancelled."
-        self.cancel(ApiError.of("TIMEOUT", message))
+        self.cancel(ApiError.over("call_timeout", "TIMEOUT", message))
 
 
 class Calls:
@@ -202,6 +202,13 @@ class Calls:
         if self.metrics is not None:
             function = self.registry.functions.get(path)
             self.metrics.refused(function.name if function is not None else "", transport, error.code)
+            if error.limit is not None:
+                self.metrics.met(error.limit)
+
+    def met(self, limit: str | None) -> None:
+        """Count that a limit was met, named by its setting; None: none was."""
+        if self.metrics is not None and limit is not None:
+            self.metrics.met(limit)
 
     def internal(self, error: BaseException, name: str) -> ApiError:
         """Log what went wrong under an id of its own, and give the error that tells the client that id alone."""
@@ -219,6 +226,8 @@ class Calls:
         if self.metrics is not None:
             took = time.perf_counter() - call._began
             self.metrics.ended(call.function.name, call.ctx.type, error.code if error else "OK", took)
+            if error is not None and error.limit is not None:
+                self.metrics.met(error.limit)
         if self._access_log:
             access_logger.info(
                 "%s %s %s %.1f ms",

@@ -47,6 +47,7 @@ class Server:
     trusted_proxies: tuple[Network, ...] = _setting(
         [], kinds.NETWORKS, "Networks of the proxies whose X-Forwarded-* headers are believed, such as 10.0.0.0/8."
     )
+    max_header_size: int = _setting("8KiB", kinds.size(1024, 16 * 1024), "Largest head that a request may have.")
     tls_cert: Path | None = _setting(None, kinds.EXISTING_FILE, "Certificate chain (PEM); needs server.tls_key.")
     tls_key: Path | None = _setting(None, kinds.EXISTING_FILE, "Key of the certificate (PEM); needs server.tls_cert.")
 
@@ -151,6 +152,7 @@ class Config:
     call_timeout: float = _setting(30, kinds.SECONDS, "Seconds after which a call is cancelled; 0: never.")
     cancel_on_disconnect: bool = _setting(False, kinds.BOOLEAN, "Cancel a call whose caller has left.")
     max_message_size: int = _setting("1MiB", kinds.SIZE, "Largest message or body that a client may send.")
+    max_json_depth: int = _setting(128, kinds.integer(8, 512), "How many levels deep the JSON of a call may be nested.")
     threads: int = _setting(32, kinds.integer(1, 10_000), "Threads that run the functions written with plain def.")
     redis: Redis = field(default_factory=Redis)
     client: Client = field(default_factory=Client)

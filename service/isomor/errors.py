@@ -78,6 +78,14 @@ class ApiError(IsomorError):
         self.status = status
         self.details = details
         self.error_id: str | None = None
+        self.limit: str | None = None  # the setting whose limit was met, for the metrics
+
+    @classmethod
+    def over(cls, limit: str, code: str, message: str) -> ApiError:
+        """An error of the table above: what was asked for is over `limit`, a setting of docs/limits.md."""
+        error = cls.of(code, message)
+        error.limit = limit
+        return error
 
     @classmethod
     def of(cls, code: str, message: str, details: Any = None) -> ApiError:

@@ -43,6 +43,16 @@ CLOSES: Final = (*(str(int(code)) for code in CloseCode), GONE, "other")
 
 KINDS: Final = ("topic", "all", "connection", "caller")
 
+# The settings that are limits (docs/limits.md).
+LIMITS: Final = (
+    "server.max_header_size",
+    "ws.max_calls_in_flight",
+    "ws.max_outbox_bytes",
+    "call_timeout",
+    "max_message_size",
+    "max_json_depth",
+)
+
 # A call that was begun is counted once, in a histogram for each code; what both of these say is made of those.
 CALLS: Final = "isomor_calls_total"
 DURATION: Final = "isomor_call_duration_seconds"
@@ -55,6 +65,7 @@ METRICS: Final = (
     Metric(CALLS, "counter", "Calls that were answered, by OK or the error's code.", (*_CALL, "code")),
     Metric(DURATION, "histogram", "How long calls took that were begun.", _CALL),
     Metric("isomor_calls_in_flight", "sum", "Calls that run."),
+    Metric("isomor_limit_hits_total", "counter", "Times that a limit was met, by its setting.", ("limit",)),
     Metric("isomor_threads_waiting", "sum", "Calls of plain functions that wait for a thread."),
     Metric("isomor_pushes_total", "counter", "Pushes that were asked for, by whom they are for.", ("kind",)),
     Metric("isomor_deliveries_total", "counter", "Pushes that were handed to a socket, once for each socket."),

@@ -22,6 +22,7 @@ import uvloop
 from sanic import Sanic
 from sanic.application.constants import ServerStage
 from sanic.application.state import ApplicationServerInfo
+from sanic.http import Http
 from sanic.http.constants import HTTP
 from sanic.server.async_server import AsyncioServer
 
@@ -206,6 +207,8 @@ class Server:
         set_current(hub)
         try:
             await self._run_startup(app)
+            # Sanic would let no head be larger than a body may be.
+            Http.set_header_max_size(app.config.REQUEST_MAX_HEADER_SIZE)
             self.worker.context = contextvars.copy_context()
             self._mount(app)
             self._server = await app.create_server(
@@ -246,6 +249,7 @@ class Server:
         info = ApplicationServerInfo(settings={"version": HTTP.VERSION_1, "port": 0}, stage=ServerStage.SERVING)
         app.state.server_info.append(info)
         app.config.REQUEST_MAX_SIZE = config.max_message_size
+        app.config.REQUEST_MAX_HEADER_SIZE = config.server.max_header_size
         app.config.RESPONSE_TIMEOUT = max(60, math.ceil(config.call_timeout) + 5) if config.call_timeout else _YEAR
         app.config.ACCESS_LOG = False
         app.config.FALLBACK_ERROR_FORMAT = "json"

@@ -124,6 +124,9 @@ class WsConnection(WSListener):
             self._worker.outside(self._advance)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
+        goodbye: Any = self._transport.close_handshake
+        if not self.closed and goodbye and goodbye.sent.code == CloseCode.MESSAGE_TOO_BIG:
+            self._worker.calls.met("max_message_size")  # by picows, which looks at single frames
         self._close()
         if self._close_timer is not None:
             self._close_timer.cancel()
@@ -131,7 +134,6 @@ class WsConnection(WSListener):
         self._worker.idle.drop(self._idle)
         self._worker.pings.drop(self._pings)
         if self._worker.metrics is not None:
-            goodbye: Any = self._transport.close_handshake
             self._worker.metrics.closed(goodbye.sent.code if goodbye else 1006, len(self._worker.connections))
         self.peer.disconnected()
         self._waiting = None
@@ -147,6 +149,7 @@ class WsConnection(WSListener):
         self._hang_up(code, reason)
 
     def _too_slow(self) -> None:
+        self._worker.calls.met("ws.max_outbox_bytes")
         self._hang_up(CloseCode.TOO_SLOW, "Too slow: pushes were waiting to be read.")
 
     def _hang_up(self, code: int, reason: str) -> None:
@@ -264,6 +267,7 @@ class WsConnection(WSListener):
             self._fragments = bytearray()
         if len(self._fragments) + frame.payload_size > self._worker.config.max_message_size:
             self._fragments = None
+            self._worker.calls.met("max_message_size")
             self._hang_up(CloseCode.MESSAGE_TOO_BIG, "The message is over max_message_size.")
             return
         self._fragments += frame.get_payload_as_bytes()
@@ -280,13 +284,15 @@ class WsConnection(WSListener):
     def _on_text(self, text: str) -> None:
         self.last_active = self._worker.loop.time()
         try:
-            message = messages.decode_client_message(text)
+            message = messages.decode_client_message(text, self._worker.max_depth)
         except ApiError as error:
             self._refuse(messages.read_id(text), error)
             return
         action = message.action
         if action == "API":
             if self._opening or len(self._running) >= self._worker.config.ws.max_calls_in_flight:
+                if self._reading and not self._opening:
+                    self._worker.calls.met("ws.max_calls_in_flight")
                 if self._waiting is None:
                     self._waiting = deque()
                 self._waiting.append(message)

@@ -106,7 +106,7 @@ class _Handler:
             charset = parameters.strip().lower().removeprefix("charset=").strip('"')
             if kind.strip().lower() != _JSON or charset not in ("", "utf-8"):
                 raise ApiError.of("UNSUPPORTED_MEDIA_TYPE", f"Send the arguments as {_JSON}.")
-        return messages.decode_http_call(request.body)
+        return messages.decode_http_call(request.body, self.worker.max_depth)
 
     def _query(self, function: Function) -> messages.HttpCall:
         args = self.request.args.get("args")
@@ -115,7 +115,7 @@ class _Handler:
         if function.cached is None:
             message = f"{function.name} is not marked @cached: POST the arguments, and GET only without any."
             raise ApiError.of("METHOD_NOT_ALLOWED", message)
-        return messages.HttpCall(messages.decode_query_args(args), self.request.args.get("hash"))
+        return messages.HttpCall(messages.decode_query_args(args, self.worker.max_depth), self.request.args.get("hash"))
 
     async def _call(self, function: Function, sent: messages.HttpCall) -> HTTPResponse:
         request = self.request
@@ -215,6 +215,8 @@ class Errors(ErrorHandler):
         calls = self._worker_of().calls
         if request.path in calls.registry.functions and not hasattr(request.ctx, "isomor_counted"):
             calls.refused(request.path, "http", error)
+        else:
+            calls.met(error.limit)
         return error_response(error)
 
     def default(self, request: Request, exception: Exception) -> Any:
@@ -239,7 +241,9 @@ class Errors(ErrorHandler):
         code = _BY_STATUS.get(status, "BAD_MESSAGE" if status < 500 else "INTERNAL")
         # What a route of the user's own says with a 4xx is meant for the client.
         message = _SAID.get(code) or (str(exception) if status < 500 else "") or "The request cannot be answered."
-        response = self._refuse(request, ApiError(message, code, status))
+        error = ApiError(message, code, status)
+        error.limit = _LIMITS.get(code)
+        response = self._refuse(request, error)
         response.headers.update(getattr(exception, "headers", None) or {})
         if isinstance(exception, MethodNotAllowed):
             ours = request.path in self._worker_of().calls.registry.functions
@@ -247,9 +251,10 @@ class Errors(ErrorHandler):
         return response
 
 
+_LIMITS: Final = {"TOO_LARGE": "max_message_size", "HEADERS_TOO_LARGE": "server.max_header_size"}
 _SAID: Final = {
     "TOO_LARGE": "The request is larger than max_message_size.",
-    "HEADERS_TOO_LARGE": "The request's headers are too large.",
+    "HEADERS_TOO_LARGE": "The request's headers are larger than server.max_header_size.",
     "UNAVAILABLE": "The server cannot answer now.",
     "INTERNAL": "Something went wrong on the server.",
 }

@@ -12,7 +12,7 @@ import time
 from typing import Any, Final
 
 from httptools import HttpParserInvalidURLError, parse_url
-from sanic.http import Stage
+from sanic.http import Http, Stage
 from sanic.models.server_types import ConnInfo
 from sanic.server.protocols.websocket_protocol import WebSocketProtocol
 
@@ -32,8 +32,6 @@ from .plain_calls import CONTEXT, PlainCall, PlainCalls
 from .request import Handshake
 from .websocket import attach
 from .worker import Worker
-
-_LONGEST_HEAD: Final = 16 * 1024
 
 # While the server stops, whoever has just connected may say so long what it wants.
 _GRACE: Final = 1.0
@@ -166,8 +164,11 @@ class IsomorProtocol(WebSocketProtocol):
         """Take the connection if the request is an upgrade; else say how much must have come to tell, 0: it is none."""
         if not data.startswith(b"GET "[: len(data)]):
             return 0
-        if b"\r\n\r\n" not in data:
-            return len(data) + 1 if len(data) < _LONGEST_HEAD else 0
+        end = data.find(b"\r\n\r\n")
+        if (len(data) if end < 0 else end) >= Http.HEADER_MAX_SIZE:
+            return 0  # Sanic refuses it
+        if end < 0:
+            return len(data) + 1
         if wants_websocket(data):
             self._upgrade(data)
         return 0

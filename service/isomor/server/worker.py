@@ -39,6 +39,7 @@ class Worker:
         pings: finds dead peers.
         draining: whether the server is about to stop.
         metrics: where things are counted; None: nowhere.
+        max_depth: how deeply JSON may be nested (`max_json_depth`).
         context: the context variables as startup has left them.
     """
 
@@ -48,6 +49,7 @@ class Worker:
         self.calls = calls
         self.hub = hub
         self.metrics = calls.metrics
+        self.max_depth = config.max_json_depth
         self.connections: set[WsConnection] = set()
         self.loop = asyncio.get_running_loop()
         self.thread = threading.get_ident()

@@ -1,0 +1,218 @@
+"""Every limit of docs/limits.md, by each way in: what is just below it passes, what is above it gets the documented
+code and is counted, others do not notice, and who has met it goes on afterwards."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from harness import CONTINUATION, REPOSITORY, TEXT, CallFailed, Server, wait_until
+
+from isomor.config import SETTINGS
+from isomor.metrics.table import LIMITS
+
+API = {
+    "_gate.py": "import asyncio\n\ngate = asyncio.Event()\n",
+    "echo.py": "from typing import Any\n\nasync def echo(value: Any = None) -> Any:\n    return value\n",
+    "echo_http.py": """
+from typing import Any
+from isomor import HttpContext
+
+async def echo_http(ctx: HttpContext, value: Any = None) -> Any:
+    return value
+""",
+    "hold.py": "from ._gate import gate\n\nasync def hold() -> str:\n    await gate.wait()\n    return 'held'\n",
+    "release.py": "from ._gate import gate\n\nasync def release() -> None:\n    gate.set()\n    gate.clear()\n",
+    "never.py": "import asyncio\n\nasync def never() -> None:\n    await asyncio.Event().wait()\n",
+    "large.py": "async def large(size: int) -> str:\n    return 'x' * size\n",
+}
+
+# The short way of HTTP calls, and Sanic's.
+HTTP = ["echo", "echo_http"]
+
+
+@pytest.fixture(scope="module")
+def server(serve_module: Any) -> Server:
+    """A server with low limits."""
+    env = {
+        "ISOMOR_MAX_MESSAGE_SIZE": "20000",
+        "ISOMOR_MAX_JSON_DEPTH": "16",
+        "ISOMOR_SERVER_MAX_HEADER_SIZE": "2048",
+        "ISOMOR_WS_MAX_CALLS_IN_FLIGHT": "2",
+        "ISOMOR_WS_MAX_OUTBOX_BYTES": "64KiB",
+    }
+    return serve_module(API, env=env)
+
+
+@pytest.fixture(scope="module")
+def small(serve_module: Any) -> Server:
+    """Another one, for limits that would be in the others' way."""
+    return serve_module(API, env={"ISOMOR_MAX_MESSAGE_SIZE": "200", "ISOMOR_CALL_TIMEOUT": "0.3"})
+
+
+def hits(server: Server, limit: str) -> float:
+    """How often the limit was met so far."""
+    text = server.http.get("/metrics").text
+    found = re.search(rf'^isomor_limit_hits_total{{limit="{re.escape(limit)}"}} (\S+)$', text, re.MULTILINE)
+    assert found, f"there is no metric of {limit}"
+    return float(found[1])
+
+
+@contextmanager
+def met(server: Server, limit: str, times: int = 1) -> Iterator[None]:
+    """What happens within meets the limit so often, and others are served meanwhile."""
+    before = hits(server, limit)
+    yield
+    wait_until(lambda: hits(server, limit) >= before + times, f"{limit} to be counted")
+    assert hits(server, limit) == before + times
+    assert server.call("echo", "others") == "others"
+
+
+def post(name: str, body: bytes, *headers: str) -> bytes:
+    head = [f"POST /isomor/api/{name} HTTP/1.1", "Host: localhost", "Content-Type: application/json"]
+    return "\r\n".join([*head, f"Content-Length: {len(body)}", *headers, "", ""]).encode() + body
+
+
+def test_every_limit_is_documented() -> None:
+    text = (REPOSITORY / "docs" / "limits.md").read_text()
+    documented = dict(re.findall(r"^\| `([a-z_.]+)` \| (\S+) \|", text, re.MULTILINE))
+    assert documented == {setting.key: str(setting.default) for setting in SETTINGS if setting.key in LIMITS}
+    assert documented.keys() == set(LIMITS)
+
+
+# ---- Sizes ----------------------------------------------------------------------------------------------------------
+
+
+def body_of(size: int) -> bytes:
+    """A call whose body has so many bytes."""
+    return b'{"args":["%b"]}' % (b"x" * (size - 13))
+
+
+@pytest.mark.parametrize("name", HTTP)
+def test_a_body_that_is_too_large(server: Server, name: str) -> None:
+    with server.raw() as connection:
+        connection.send(post(name, body_of(20000)))
+        assert connection.response().json() == {"result": "x" * (20000 - 13)}
+        with met(server, "max_message_size"):
+            connection.send(post(name, body_of(20001)))
+            response = connection.response()
+        assert (response.status, response.json()["code"]) == (413, "TOO_LARGE")
+    assert server.call(name, 1) == 1
+
+
+@pytest.mark.parametrize("fragments", [1, 2, 7])
+def test_a_message_that_is_too_large(server: Server, fragments: int) -> None:
+    def send(size: int) -> None:
+        text = json.dumps({"action": "API", "id": 1, "urlPath": "/isomor/api/echo", "args": ["y"]})
+        text = text.replace('"y"', f'"{"x" * (size - len(text) + 1)}"')
+        assert len(text) == size
+        step = size // fragments + 1
+        parts = [text[at : at + step].encode() for at in range(0, size, step)]
+        for number, part in enumerate(parts):
+            ws.send(CONTINUATION if number else TEXT, part, fin=number == len(parts) - 1)
+
+    with server.raw_ws() as ws:
+        send(20000)
+        assert ws.receive_json()["action"] == "API_RES"
+        with met(server, "max_message_size"):
+            send(20001)
+            assert ws.wait_closed() == 1009
+    with server.ws() as again:
+        assert again.call("echo", 1) == 1
+
+
+@pytest.mark.parametrize("name", HTTP)
+def test_a_head_that_is_too_large(server: Server, name: str) -> None:
+    def request(size: int) -> bytes:
+        padding = size - len(post(name, b"", "X: "))
+        return post(name, b"", "X: " + "x" * padding)
+
+    with server.raw() as connection:
+        connection.send(request(2048))
+        assert connection.response().json() == {"result": None}
+        with met(server, "server.max_header_size"):
+            connection.send(request(2100))
+            response = connection.response()
+        assert (response.status, response.json()["code"]) == (431, "HEADERS_TOO_LARGE")
+        assert connection.read_to_end() == b""
+    assert server.call(name, 1) == 1
+
+
+def test_a_handshake_that_is_too_large(server: Server) -> None:
+    with server.raw_ws(headers={"X": "x" * 1700}):
+        pass
+    with met(server, "server.max_header_size"), pytest.raises(AssertionError, match="431"):
+        server.raw_ws(headers={"X": "x" * 2100})
+
+
+@pytest.mark.parametrize("name", HTTP)
+def test_a_body_may_be_smaller_than_a_head(small: Server, name: str) -> None:
+    with small.raw() as connection:
+        connection.send(post(name, b'{"args":[1]}', "X: " + "x" * 1000))
+        assert connection.response().json() == {"result": 1}
+
+
+def nested(depth: int) -> str:
+    return "[" * depth + "]" * depth
+
+
+@pytest.mark.parametrize("name", HTTP)
+def test_json_that_is_nested_too_deeply(server: Server, name: str) -> None:
+    """The call's own object and the list of its arguments are two levels."""
+    with server.raw() as connection:
+        connection.send(post(name, b'{"args":[%b]}' % nested(14).encode()))
+        assert connection.response().status == 200
+        with met(server, "max_json_depth"):
+            connection.send(post(name, b'{"args":[%b]}' % nested(15).encode()))
+            response = connection.response()
+        assert (response.status, response.json()["code"]) == (400, "BAD_MESSAGE")
+        assert "16 levels" in response.json()["error"]
+        connection.send(post(name, b'{"args":[1]}'))
+        assert connection.response().json() == {"result": 1}
+
+
+def test_a_message_that_is_nested_too_deeply(server: Server) -> None:
+    with server.ws() as ws:
+        assert ws.call("echo", json.loads(nested(14))) == json.loads(nested(14))
+        with met(server, "max_json_depth"), pytest.raises(CallFailed, match="BAD_MESSAGE"):
+            ws.call("echo", json.loads(nested(15)))
+        assert ws.call("echo", 1) == 1
+
+
+# ---- Calls ----------------------------------------------------------------------------------------------------------
+
+
+def test_calls_in_flight(server: Server) -> None:
+    with server.ws() as ws, server.ws() as other:
+        held = [ws.send_call("hold"), ws.send_call("hold")]
+        ws.ping()
+        with met(server, "ws.max_calls_in_flight"):
+            waiting = [ws.send_call("echo", number) for number in range(5)]
+            assert other.call("echo", 1) == 1
+        server.call("release")
+        assert [ws.result(call) for call in held] == ["held", "held"]
+        assert [ws.result(call) for call in waiting] == [0, 1, 2, 3, 4]
+
+
+def test_a_call_that_takes_too_long(small: Server) -> None:
+    with met(small, "call_timeout", 2), small.ws() as ws:
+        assert small.post("never").json()["code"] == "TIMEOUT"
+        with pytest.raises(CallFailed, match="TIMEOUT"):
+            ws.call("never")
+        assert ws.call("echo", 1) == 1
+
+
+def test_a_reader_that_is_too_slow(server: Server) -> None:
+    with server.raw_ws() as ws, met(server, "ws.max_outbox_bytes"):
+        before = hits(server, "ws.max_outbox_bytes")
+        for number in range(200):  # each in a turn of its own
+            ws.send_json({"action": "API", "id": number, "urlPath": "/isomor/api/large", "args": [100_000]})
+            if hits(server, "ws.max_outbox_bytes") > before:
+                break
+        assert ws.wait_closed() == 4008
+    with server.ws() as again:
+        assert again.call("echo", 1) == 1
