@@ -28,6 +28,46 @@ async def echo_http(ctx: HttpContext, value: Any = None) -> Any:
     "hold.py": "from ._gate import gate\n\nasync def hold() -> str:\n    await gate.wait()\n    return 'held'\n",
     "release.py": "from ._gate import gate\n\nasync def release() -> None:\n    gate.set()\n    gate.clear()\n",
     "never.py": "import asyncio\n\nasync def never() -> None:\n    await asyncio.Event().wait()\n",
+    "block.py": """
+from typing import Any
+from isomor import HttpContext
+from ._threads import opened, running
+
+def block(value: Any = None) -> Any:
+    running.set()
+    opened.wait()
+    return value
+""",
+    "block_http.py": """
+from typing import Any
+from isomor import HttpContext
+from .block import block
+
+def block_http(ctx: HttpContext, value: Any = None) -> Any:
+    return block(value)
+""",
+    "_threads.py": "import threading\n\nopened, running = threading.Event(), threading.Event()\n",
+    "wait_running.py": """
+import asyncio
+from ._threads import running
+
+async def wait_running() -> None:
+    while not running.is_set():
+        await asyncio.sleep(0.01)
+    running.clear()
+""",
+    "open_threads.py": """
+from ._threads import opened
+
+async def open_threads() -> None:
+    opened.set()
+""",
+    "close_threads.py": """
+from ._threads import opened
+
+async def close_threads() -> None:
+    opened.clear()
+""",
     "large.py": "async def large(size: int) -> str:\n    return 'x' * size\n",
 }
 
@@ -44,6 +84,8 @@ def server(serve_module: Any) -> Server:
         "ISOMOR_SERVER_MAX_HEADER_SIZE": "2048",
         "ISOMOR_WS_MAX_CALLS_IN_FLIGHT": "2",
         "ISOMOR_WS_MAX_OUTBOX_BYTES": "64KiB",
+        "ISOMOR_THREADS": "1",
+        "ISOMOR_MAX_THREAD_QUEUE": "2",
     }
     return serve_module(API, env=env)
 
@@ -204,6 +246,55 @@ def test_a_call_that_takes_too_long(small: Server) -> None:
         with pytest.raises(CallFailed, match="TIMEOUT"):
             ws.call("never")
         assert ws.call("echo", 1) == 1
+
+
+@contextmanager
+def busy(server: Server) -> Iterator[None]:
+    """The only thread runs a call until the end of the block."""
+    with server.ws() as ws:
+        call = ws.send_call("block", "first")
+        server.call("wait_running")
+        try:
+            yield
+        finally:
+            server.call("open_threads")
+        assert ws.result(call) == "first"
+        server.call("close_threads")
+
+
+def waiting(server: Server) -> float:
+    found = re.search(r"^isomor_threads_waiting (\S+)$", server.http.get("/metrics").text, re.MULTILINE)
+    assert found
+    return float(found[1])
+
+
+@pytest.mark.parametrize("name", ["block", "block_http"])
+def test_calls_that_wait_for_a_thread(server: Server, name: str) -> None:
+    with server.raw() as refused, server.ws() as ws, busy(server):
+        calls = [ws.send_call("block", number) for number in range(2)]
+        wait_until(lambda: waiting(server) == 2)
+        with met(server, "max_thread_queue", 2):
+            refused.send(post(name, b""))
+            response = refused.response()
+            with pytest.raises(CallFailed, match="UNAVAILABLE"), server.ws() as other:
+                other.call("block")
+        assert (response.status, response.json()["code"]) == (503, "UNAVAILABLE")
+        assert response.header("retry-after") == "1"
+        server.call("open_threads")
+        assert [ws.result(call) for call in calls] == [0, 1]
+        refused.send(post(name, b'{"args":[1]}'))
+        assert refused.response().json() == {"result": 1}
+
+
+def test_calls_that_are_cancelled_do_not_pile_up_before_the_threads(server: Server) -> None:
+    with server.ws() as ws, busy(server):
+        for number in range(3):
+            call = ws.send_call("block")
+            wait_until(lambda number=number: waiting(server) == number + 1)
+            ws.cancel(call)
+            assert ws.answer(call)["code"] == "CANCELLED"
+        with met(server, "max_thread_queue"), pytest.raises(CallFailed, match="UNAVAILABLE"):
+            ws.call("block")
 
 
 def test_a_reader_that_is_too_slow(server: Server) -> None:

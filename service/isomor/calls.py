@@ -13,7 +13,6 @@ import secrets
 import sys
 import time
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import msgspec
@@ -25,6 +24,7 @@ from .loader import Registry
 from .messages import encode
 from .metrics.recorder import Metrics
 from .signature import Transport
+from .threads import Threads
 
 logger = logging.getLogger("isomor")
 access_logger = logging.getLogger("isomor.access")
@@ -121,6 +121,7 @@ class Calls:
         threads: int,
         debug: bool,
         access_log: bool,
+        thread_queue: int = 1000,
         metrics: Metrics | None = None,
     ) -> None:
         self.registry = registry
@@ -129,7 +130,7 @@ class Calls:
         self.running: set[Call] = set()
         self.draining = False
         self._loop = asyncio.get_running_loop()
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="isomor")
+        self._executor = Threads(threads, thread_queue)
         self._debug = debug
         self._access_log = access_log
         self._tasks: set[asyncio.Task[None]] = set()
@@ -241,7 +242,7 @@ class Calls:
     @property
     def waiting_for_threads(self) -> int:
         """How many calls of plain functions wait for a thread."""
-        return self._executor._work_queue.qsize()
+        return self._executor.waiting
 
     async def drain(self, seconds: float) -> None:
         """Refuse new calls, and wait for the running ones, at most so long; then cancel them, answered UNAVAILABLE."""

@@ -154,6 +154,9 @@ class Config:
     max_message_size: int = _setting("1MiB", kinds.SIZE, "Largest message or body that a client may send.")
     max_json_depth: int = _setting(128, kinds.integer(8, 512), "How many levels deep the JSON of a call may be nested.")
     threads: int = _setting(32, kinds.integer(1, 10_000), "Threads that run the functions written with plain def.")
+    max_thread_queue: int = _setting(
+        1000, kinds.integer(0, 1_000_000), "Calls that may wait for one of the threads; more are refused."
+    )
     redis: Redis = field(default_factory=Redis)
     client: Client = field(default_factory=Client)
     security: Security = field(default_factory=Security)

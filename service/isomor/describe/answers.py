@@ -58,7 +58,7 @@ _WHEN: Final = {
     "TIMEOUT": "The call took too long, and was cancelled.",
     "CANCELLED": "The call was cancelled by its client.",
     "OUTDATED_CLIENT": "The arguments do not fit, and the client was made for another signature: `hash` says so.",
-    "UNAVAILABLE": "The server is stopping, or a push could not be delivered. Call again.",
+    "UNAVAILABLE": "The server is stopping or full, or a push could not be delivered. Call again.",
     "INTERNAL": "The function failed; the server's log tells more under `errorId`.",
 }
 

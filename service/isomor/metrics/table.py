@@ -51,6 +51,7 @@ LIMITS: Final = (
     "call_timeout",
     "max_message_size",
     "max_json_depth",
+    "max_thread_queue",
 )
 
 # A call that was begun is counted once, in a histogram for each code; what both of these say is made of those.

@@ -196,6 +196,7 @@ class Server:
             self._registry,
             timeout=config.call_timeout,
             threads=config.threads,
+            thread_queue=config.max_thread_queue,
             debug=config.debug,
             access_log=config.logging.access,
             metrics=self._metrics,

@@ -190,6 +190,8 @@ def error_response(error: ApiError) -> HTTPResponse:
     response = HTTPResponse(messages.error_body(error), status=error.status, content_type=_JSON)
     if error.code == "UPGRADE_REQUIRED":
         response.headers["upgrade"] = "websocket"
+    if error.code in ("TOO_MANY_CALLS", "UNAVAILABLE"):
+        response.headers["retry-after"] = "1"
     response.headers["cache-control"] = "no-store"
     return response
 
