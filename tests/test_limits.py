@@ -10,10 +10,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from harness import CONTINUATION, REPOSITORY, TEXT, CallFailed, Server, wait_until
+from harness import CONTINUATION, REPOSITORY, TEXT, CallFailed, RawConnection, Server, wait_until
 
 from isomor.config import SETTINGS
+from isomor.errors import ApiError
 from isomor.metrics.table import LIMITS
+from isomor.server.rate import Rate
 
 API = {
     "_gate.py": "import asyncio\n\ngate = asyncio.Event()\n",
@@ -223,6 +225,92 @@ def test_a_message_that_is_nested_too_deeply(server: Server) -> None:
         with met(server, "max_json_depth"), pytest.raises(CallFailed, match="BAD_MESSAGE"):
             ws.call("echo", json.loads(nested(15)))
         assert ws.call("echo", 1) == 1
+
+
+# ---- Calls per second ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("per_second", "burst"), [(1, 1), (3, 1), (7, 100), (1000, 3)])
+@pytest.mark.parametrize("now", [0.0, 12345.678])
+def test_the_bucket(per_second: int, burst: int, now: float) -> None:
+    rate = Rate(per_second, burst)
+
+    def calls(at: float) -> int:
+        """How many pass at this moment."""
+        nonlocal full_at
+        for passed in range(10 * burst):
+            try:
+                full_at = rate.take(full_at, at)
+            except ApiError:
+                return passed
+        raise AssertionError("nothing stops it")
+
+    full_at = 0.0
+    assert calls(now) == burst
+    assert calls(now) == 0
+    for step in range(1, 50):  # one more for each call's worth of time
+        assert calls(now + step / per_second) == 1
+    assert calls(now + 1000) == burst  # never more, however long it was quiet
+
+
+PROXY, CLIENT = "127.0.0.1", "127.0.0.2"
+
+
+@pytest.fixture(scope="module")
+def paced(serve_module: Any) -> Server:
+    """One call a second, and three at once; who comes from `PROXY` is a proxy."""
+    env = {"ISOMOR_MAX_CALLS_PER_SECOND": "1", "ISOMOR_MAX_CALLS_BURST": "3"}
+    return serve_module(API, env=env | {"ISOMOR_SERVER_TRUSTED_PROXIES": PROXY})
+
+
+def connect(server: Server, address: str = CLIENT) -> RawConnection:
+    """A connection from another address of this machine."""
+    return RawConnection(server.host, server.port, source=address)
+
+
+@pytest.mark.parametrize("names", [["echo"], ["echo_http"], ["echo", "echo_http"]])
+def test_calls_per_second_over_http(paced: Server, names: list[str]) -> None:
+    with connect(paced) as connection, connect(paced) as other:
+        before = hits(paced, "max_calls_per_second")
+        connection.send(b"".join(post(names[number % len(names)], b"") for number in range(8)))
+        answers = [connection.response() for _ in range(8)]
+        statuses = [answer.status for answer in answers]
+        assert statuses[:3] == [200] * 3
+        assert 429 in statuses  # a second may have passed, but not so many
+        refused = [answer for answer in answers if answer.status != 200]
+        assert {(answer.status, answer.json()["code"]) for answer in refused} == {(429, "TOO_MANY_CALLS")}
+        assert {answer.header("retry-after") for answer in refused} == {"1"}
+        assert hits(paced, "max_calls_per_second") == before + len(refused)
+        for name in names:
+            other.send(post(name, b"[]"))
+            assert other.response().status != 429
+
+        def again() -> bool:
+            connection.send(post(names[0], b""))
+            return connection.response().status == 200
+
+        wait_until(again, "the bucket to fill")
+
+
+def test_calls_per_second_over_websocket(paced: Server) -> None:
+    with paced.ws() as ws, paced.ws() as other:
+        before = hits(paced, "max_calls_per_second")
+        answers = [ws.answer(call) for call in [ws.send_call("echo", number) for number in range(8)]]
+        assert [answer["action"] for answer in answers[:3]] == ["API_RES"] * 3
+        refused = [answer for answer in answers if answer["action"] == "API_ERR"]
+        assert refused
+        assert {(answer["code"], answer["status"]) for answer in refused} == {("TOO_MANY_CALLS", 429)}
+        assert hits(paced, "max_calls_per_second") == before + len(refused)
+        assert other.call("echo", 1) == 1
+        ws.ping()  # not a call
+        wait_until(lambda: ws.answer(ws.send_call("echo", 1))["action"] == "API_RES", "the bucket to fill")
+
+
+@pytest.mark.parametrize("name", HTTP)
+def test_a_proxy_calls_for_many(paced: Server, name: str) -> None:
+    with connect(paced, PROXY) as connection:
+        connection.send(post(name, b"") * 8)
+        assert [connection.response().status for _ in range(8)] == [200] * 8
 
 
 # ---- Calls ----------------------------------------------------------------------------------------------------------

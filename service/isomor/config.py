@@ -153,6 +153,12 @@ class Config:
     cancel_on_disconnect: bool = _setting(False, kinds.BOOLEAN, "Cancel a call whose caller has left.")
     max_message_size: int = _setting("1MiB", kinds.SIZE, "Largest message or body that a client may send.")
     max_json_depth: int = _setting(128, kinds.integer(8, 512), "How many levels deep the JSON of a call may be nested.")
+    max_calls_per_second: int = _setting(
+        0, kinds.integer(0, 1_000_000), "Calls per second of one connection, in the long run; 0: as many as it likes."
+    )
+    max_calls_burst: int = _setting(
+        100, kinds.integer(1, 1_000_000), "Calls that it may make at once, before max_calls_per_second holds it back."
+    )
     threads: int = _setting(32, kinds.integer(1, 10_000), "Threads that run the functions written with plain def.")
     max_thread_queue: int = _setting(
         1000, kinds.integer(0, 1_000_000), "Calls that may wait for one of the threads; more are refused."

@@ -41,7 +41,6 @@ SHARED: Final[dict[str, Any]] = {
 # Codes that no call that is written by this document meets; each with why.
 ELSEWHERE: Final = {
     "NOT_FOUND": "the function is there",
-    "TOO_MANY_CALLS": "reserved: there is no such limit yet",
 }
 
 _WHEN: Final = {
@@ -55,6 +54,7 @@ _WHEN: Final = {
     "FORBIDDEN": "A browser on another site called.",
     "TOO_LARGE": "It is larger than `max_message_size`.",
     "HEADERS_TOO_LARGE": "The request's headers are too large.",
+    "TOO_MANY_CALLS": "More calls per second than `max_calls_per_second`. Wait a moment, then call again.",
     "TIMEOUT": "The call took too long, and was cancelled.",
     "CANCELLED": "The call was cancelled by its client.",
     "OUTDATED_CLIENT": "The arguments do not fit, and the client was made for another signature: `hash` says so.",
@@ -93,6 +93,8 @@ def codes_over_http(function: Function, config: Config, method: str) -> list[str
     found = ["ERROR", "FORBIDDEN", "HEADERS_TOO_LARGE", "INTERNAL", "UNAVAILABLE"]
     if config.call_timeout:
         found.append("TIMEOUT")
+    if config.max_calls_per_second:
+        found.append("TOO_MANY_CALLS")
     if method == "post":
         found += ["BAD_MESSAGE", "INVALID_ARGS", "OUTDATED_CLIENT", "TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE"]
     elif function.cached is not None:
@@ -107,4 +109,6 @@ def codes_over_ws(function: Function, config: Config) -> list[str]:
     if function.requires == "http":
         return ["HTTP_REQUIRED", "BAD_MESSAGE"]
     found = ["ERROR", "BAD_MESSAGE", "INVALID_ARGS", "CANCELLED", "OUTDATED_CLIENT", "UNAVAILABLE", "INTERNAL"]
+    if config.max_calls_per_second:
+        found.append("TOO_MANY_CALLS")
     return [*found, *(["TIMEOUT"] if config.call_timeout else [])]

@@ -51,6 +51,7 @@ LIMITS: Final = (
     "call_timeout",
     "max_message_size",
     "max_json_depth",
+    "max_calls_per_second",
     "max_thread_queue",
 )
 

@@ -47,7 +47,7 @@ class WsConnection(WSListener):
     """See the module. All of it runs on the event loop's thread, but for what says otherwise."""
 
     __slots__ = (
-        "_advancing", "_bloated", "_close_timer", "_fragments", "_handshake", "_heard", "_idle", "_opening",
+        "_advancing", "_bloated", "_close_timer", "_fragments", "_full_at", "_handshake", "_heard", "_idle", "_opening",
         "_outbox", "_pings", "_reading", "_renewing", "_running", "_stream", "_transport", "_waiting", "_worker",
         "closed", "enqueue", "last_active", "peer",
     )  # fmt: skip
@@ -69,6 +69,7 @@ class WsConnection(WSListener):
         self._opening = True
         self._reading = True
         self._fragments: bytearray | None = None
+        self._full_at = 0.0  # of `Rate`
         self._heard = True
         self._bloated = False
         self._renewing = False
@@ -290,6 +291,12 @@ class WsConnection(WSListener):
             return
         action = message.action
         if action == "API":
+            if (rate := self._worker.rate) is not None:
+                try:
+                    self._full_at = rate.take(self._full_at, self.last_active)
+                except ApiError as error:
+                    self._refuse(message.id, error, message.url_path)
+                    return
             if self._opening or len(self._running) >= self._worker.config.ws.max_calls_in_flight:
                 if self._reading and not self._opening:
                     self._worker.calls.met("ws.max_calls_in_flight")

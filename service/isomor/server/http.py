@@ -84,6 +84,8 @@ class _Handler:
             message = f"{function.name} is called by {allowed.replace(', OPTIONS', '')}."
             raise ApiError.of("METHOD_NOT_ALLOWED", message)
         self.worker.calls.registry.find(request.path, "http")
+        protocol: Any = request.protocol
+        protocol.take_call()
         sent = self._body() if request.method == "POST" else self._query(function)
         return await self._call(function, sent)
 

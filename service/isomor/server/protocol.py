@@ -44,7 +44,7 @@ class IsomorProtocol(WebSocketProtocol):
     how many have begun on this connection.
     """
 
-    __slots__ = ("_began", "_call", "_clock", "_needed", "_socket", "_taken", "_trusted", "requests")
+    __slots__ = ("_began", "_call", "_clock", "_full_at", "_needed", "_socket", "_taken", "_trusted", "requests")
 
     # Sanic's methods have no types, and `untyped_calls_exclude` does not reach them by way of a subclass: hence what
     # mypy is told to ignore below.
@@ -66,6 +66,7 @@ class IsomorProtocol(WebSocketProtocol):
         self._socket = number_of_socket(transport)
         self._time = self._began = time.monotonic()
         self.requests = 0
+        self._full_at = 0.0  # of `Rate`
         self._clock = self.loop.call_later(self._patience(), self._tick)
 
     @property
@@ -173,8 +174,25 @@ class IsomorProtocol(WebSocketProtocol):
             self._upgrade(data)
         return 0
 
+    def take_call(self) -> None:
+        """Count a call for the rate of this connection. A proxy's carry the calls of many clients, and have none.
+
+        Raises:
+            ApiError: TOO_MANY_CALLS.
+        """
+        if self.worker.rate is not None and not self._trusted:
+            self._full_at = self.worker.rate.take(self._full_at, self.loop.time())
+
     def _start(self, plain: PlainCall) -> None:
         self.requests += 1
+        if self.worker.rate is not None:
+            try:
+                self.take_call()
+            except ApiError as error:
+                self.worker.calls.refused(plain.function.path, "http", error)
+                self._began = self._time
+                self.transport.write(self.plain.answer(None, error, keep_alive=True))  # type: ignore[union-attr]
+                return
         sent = plain.sent
         call = self.worker.calls.start(plain.function, sent.args, CONTEXT, self._answer, made_for=sent.hash)
         if not call.settled:

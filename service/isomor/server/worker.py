@@ -16,6 +16,7 @@ from ..config import Config
 from ..push.hub import Hub
 from .deadlines import Deadlines
 from .outbox import Flusher
+from .rate import Rate
 
 if TYPE_CHECKING:
     from .connection import WsConnection
@@ -40,6 +41,7 @@ class Worker:
         draining: whether the server is about to stop.
         metrics: where things are counted; None: nowhere.
         max_depth: how deeply JSON may be nested (`max_json_depth`).
+        rate: how many calls a connection may make in a second; None: as many as it likes.
         context: the context variables as startup has left them.
     """
 
@@ -50,6 +52,7 @@ class Worker:
         self.hub = hub
         self.metrics = calls.metrics
         self.max_depth = config.max_json_depth
+        self.rate = Rate.of(config)
         self.connections: set[WsConnection] = set()
         self.loop = asyncio.get_running_loop()
         self.thread = threading.get_ident()
