@@ -70,6 +70,36 @@ from ._threads import opened
 async def close_threads() -> None:
     opened.clear()
 """,
+    "join.py": """
+from isomor import WsContext
+
+async def join(ctx: WsContext, topic: str) -> None:
+    await ctx.join(topic)
+""",
+    "join_in_thread.py": """
+from isomor import WsContext
+
+def join_in_thread(ctx: WsContext, topic: str) -> None:
+    ctx.join(topic).wait()
+""",
+    "join_and_forget.py": """
+from isomor import WsContext
+
+async def join_and_forget(ctx: WsContext, topic: str) -> None:
+    ctx.join(topic)
+""",
+    "leave.py": """
+from isomor import WsContext
+
+async def leave(ctx: WsContext, topic: str) -> None:
+    await ctx.leave(topic)
+""",
+    "publish.py": """
+from isomor import push
+
+async def publish(topic: str) -> None:
+    await push(topic, topic=topic)
+""",
     "large.py": "async def large(size: int) -> str:\n    return 'x' * size\n",
 }
 
@@ -86,6 +116,7 @@ def server(serve_module: Any) -> Server:
         "ISOMOR_SERVER_MAX_HEADER_SIZE": "2048",
         "ISOMOR_WS_MAX_CALLS_IN_FLIGHT": "2",
         "ISOMOR_WS_MAX_OUTBOX_BYTES": "64KiB",
+        "ISOMOR_WS_MAX_TOPICS": "3",
         "ISOMOR_THREADS": "1",
         "ISOMOR_MAX_THREAD_QUEUE": "2",
     }
@@ -383,6 +414,34 @@ def test_calls_that_are_cancelled_do_not_pile_up_before_the_threads(server: Serv
             assert ws.answer(call)["code"] == "CANCELLED"
         with met(server, "max_thread_queue"), pytest.raises(CallFailed, match="UNAVAILABLE"):
             ws.call("block")
+
+
+@pytest.mark.parametrize("join", ["join", "join_in_thread"])
+def test_topics(server: Server, join: str) -> None:
+    with server.ws() as ws, server.ws() as other:
+        for topic in "abc":
+            ws.call(join, topic)
+        with met(server, "ws.max_topics"), pytest.raises(CallFailed, match=r"TOO_MANY_TOPICS \(429\).*leave one"):
+            ws.call(join, "d")
+        ws.call(join, "a")  # which it has joined already
+        other.call(join, "d")
+        for topic in "abcd":
+            server.call("publish", topic)
+        assert [ws.push() for _ in "abc"] == ["a", "b", "c"]
+        ws.call("leave", "a")
+        ws.call(join, "d")
+        for topic in "ad":
+            server.call("publish", topic)
+        assert ws.push() == "d"
+
+
+def test_a_topic_too_many_that_nobody_awaits_is_logged(server: Server) -> None:
+    with server.ws() as ws:
+        for topic in "abc":
+            ws.call("join", topic)
+        with met(server, "ws.max_topics"):
+            ws.call("join_and_forget", "d")
+        server.wait_for_log("ctx.join failed, and nobody awaited it: This connection has joined 3 topics")
 
 
 def test_a_reader_that_is_too_slow(server: Server) -> None:

@@ -77,6 +77,7 @@ class Ws:
     max_outbox_bytes: int = _setting(
         "1MiB", kinds.SIZE, "What may wait to be sent on one WebSocket; above, it is closed as too slow."
     )
+    max_topics: int = _setting(1000, kinds.integer(1, 1_000_000), "Topics that one WebSocket may have joined at once.")
     ping_seconds: float = _setting(25, kinds.SECONDS, "Seconds between pings that find dead WebSockets; 0: none.")
 
 

@@ -23,6 +23,7 @@ STATUS: Final[dict[str, int]] = {
     "TOO_LARGE": 413,
     "HEADERS_TOO_LARGE": 431,
     "TOO_MANY_CALLS": 429,
+    "TOO_MANY_TOPICS": 429,
     "TIMEOUT": 504,
     "CANCELLED": 499,
     "OUTDATED_CLIENT": 409,

@@ -48,6 +48,7 @@ LIMITS: Final = (
     "server.max_header_size",
     "ws.max_calls_in_flight",
     "ws.max_outbox_bytes",
+    "ws.max_topics",
     "call_timeout",
     "max_message_size",
     "max_json_depth",

@@ -25,7 +25,9 @@ logger = logging.getLogger("isomor")
 CALLS_ROUTE: Final = "isomor_calls"
 
 _JSON: Final = "application/json"
-_BY_STATUS: Final = {status: code for code, status in STATUS.items() if code not in ("ERROR", "HTTP_REQUIRED")}
+_BY_STATUS: Final = {
+    status: code for code, status in STATUS.items() if code not in ("ERROR", "HTTP_REQUIRED", "TOO_MANY_TOPICS")
+}
 
 
 def mount(app: App, worker_of: Any) -> None:
