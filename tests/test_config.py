@@ -551,6 +551,14 @@ def test_workers(tmp_path: Path) -> None:
     assert bad.startswith("redis.url"), "a URL that is bad is not missing as well"
 
 
+def test_time_of_requests(tmp_path: Path) -> None:
+    env = {"ISOMOR_SERVER_HEAD_TIMEOUT": "20", "ISOMOR_SERVER_REQUEST_TIMEOUT": "10"}
+    said = fault(tmp_path, env)
+    for part in ("server.request_timeout = 10", "server.head_timeout = 20", "ISOMOR_SERVER_HEAD_TIMEOUT", "raise"):
+        assert part in said
+    assert load(tmp_path, env | {"ISOMOR_SERVER_REQUEST_TIMEOUT": "20"}).config.server.request_timeout == 20
+
+
 def test_all_faults_at_once(tmp_path: Path) -> None:
     found = faults(
         tmp_path,

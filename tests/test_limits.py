@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import pytest
-from harness import CONTINUATION, REPOSITORY, TEXT, CallFailed, RawConnection, Server, wait_until
+from harness import CONTINUATION, DEADLINE, REPOSITORY, TEXT, CallFailed, RawConnection, Server, frame, wait_until
 
 from isomor.config import SETTINGS
 from isomor.errors import ApiError
@@ -28,6 +28,14 @@ async def echo_http(ctx: HttpContext, value: Any = None) -> Any:
     return value
 """,
     "hold.py": "from ._gate import gate\n\nasync def hold() -> str:\n    await gate.wait()\n    return 'held'\n",
+    "hold_http.py": """
+from isomor import HttpContext
+from ._gate import gate
+
+async def hold_http(ctx: HttpContext) -> str:
+    await gate.wait()
+    return "held"
+""",
     "release.py": "from ._gate import gate\n\nasync def release() -> None:\n    gate.set()\n    gate.clear()\n",
     "never.py": "import asyncio\n\nasync def never() -> None:\n    await asyncio.Event().wait()\n",
     "block.py": """
@@ -454,3 +462,144 @@ def test_a_reader_that_is_too_slow(server: Server) -> None:
         assert ws.wait_closed() == 4008
     with server.ws() as again:
         assert again.call("echo", 1) == 1
+
+
+# ---- Slow senders ---------------------------------------------------------------------------------------------------
+
+STARTUP = """
+from sanic.response import text
+
+def startup(app):
+    @app.post("/upload", stream=True)
+    async def upload(request):
+        size = 0
+        while (piece := await request.stream.read()) is not None:
+            size += len(piece)
+        return text(str(size))
+"""
+
+
+@pytest.fixture(scope="module")
+def hasty(serve_module: Any) -> Server:
+    """A server that waits for nobody."""
+    env = {"ISOMOR_SERVER_HEAD_TIMEOUT": "0.4", "ISOMOR_SERVER_REQUEST_TIMEOUT": "0.8", "ISOMOR_WS_TIMEOUT": "0.8"}
+    return serve_module(API | {"startup.py": STARTUP}, env=env)
+
+
+def trickle(*pieces: tuple[RawConnection, bytes], also: Callable[[], object] = lambda: None) -> None:
+    """Send each connection its piece again and again, until the server has answered or closed each."""
+    left = dict(pieces)
+    for connection in left:
+        connection.socket.settimeout(0.01)
+    for _ in range(1500):
+        also()
+        for connection, piece in list(left.items()):
+            with suppress(TimeoutError, ConnectionResetError, BrokenPipeError):
+                connection.send(piece)
+                connection.buffer += connection.socket.recv(65536)
+                del left[connection]
+                connection.socket.settimeout(DEADLINE)
+        if not left:
+            return
+    raise AssertionError("the server goes on reading")
+
+
+def is_too_late(connection: RawConnection) -> None:
+    """The connection's answer is that, and it is the last."""
+    response = connection.response()
+    assert (response.status, response.json()["code"]) == (408, "REQUEST_TIMEOUT")
+    assert response.header("connection") == "close"
+    assert connection.read_to_end() == b""
+
+
+# What the connection has been answered before, if anything.
+FIRST = [b"", post("echo", b""), post("echo_http", b"")]
+
+
+def begin(stack: ExitStack, server: Server, starts: list[bytes], firsts: list[bytes] = FIRST) -> list[RawConnection]:
+    """A connection for each way to have begun before, and each of these starts."""
+    connections = []
+    for first in firsts:
+        for start in starts:
+            connection = stack.enter_context(server.raw())
+            connections.append(connection)
+            if first:
+                connection.send(first)
+                assert connection.response().status == 200
+            connection.send(start)
+    return connections
+
+
+def test_who_sends_nothing(hasty: Server) -> None:
+    with met(hasty, "server.head_timeout"), hasty.raw() as connection:
+        assert connection.read_to_end() == b""
+
+
+def test_heads_that_trickle(hasty: Server) -> None:
+    starts = [b"POST /isomor/api/echo HTTP/1.1\r\nX: ", b"GET / HTTP/1.1\r\nX: ", b"PUT /isomor/"]
+    with met(hasty, "server.head_timeout", 9), ExitStack() as stack:
+        connections = begin(stack, hasty, starts)
+        trickle(*((connection, b"x") for connection in connections))
+        for connection in connections:
+            is_too_late(connection)
+
+
+LARGE = post("echo", b"x" * 90_000).partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
+CHUNKED = LARGE.replace(b"Content-Length: 90000", b"Transfer-Encoding: chunked")
+
+
+def test_bodies_that_trickle(hasty: Server) -> None:
+    """Of a plain call, of one that is Sanic's, of one in chunks."""
+    starts, pieces = [LARGE.replace(b"90000", b"9000"), LARGE, CHUNKED], [b"x", b"x", b"1\r\nx\r\n"]
+    with met(hasty, "server.request_timeout", 9), ExitStack() as stack:
+        connections = begin(stack, hasty, starts)
+        trickle(*zip(connections, pieces * 3, strict=True))
+        for connection in connections:
+            is_too_late(connection)
+
+
+def test_a_body_that_nobody_wants_trickles(hasty: Server) -> None:
+    with met(hasty, "server.request_timeout"), hasty.raw() as connection:
+        connection.send(LARGE.replace(b"/isomor/api/echo", b"/nowhere"))
+        assert connection.response().status == 404
+        trickle((connection, b"x"))
+        assert connection.buffer + connection.read_to_end() == b""
+
+
+def test_a_route_that_reads_by_itself_has_its_time_and_so_has_a_call(hasty: Server) -> None:
+    with hasty.raw() as upload, hasty.raw() as call, hasty.raw() as late, hasty.raw() as pipelined:
+        call.send(post("hold", b""))
+        # Its second request begins only once the first has been answered.
+        pipelined.send(post("hold_http", b"") + post("echo_http", b"")[:-2])
+        upload.send(b"POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 9000\r\n\r\n")
+        sent = 0
+
+        def go_on() -> None:
+            nonlocal sent
+            upload.send(b"x")
+            sent += 1
+
+        late.send(LARGE)
+        trickle((late, b"x"), also=go_on)
+        is_too_late(late)
+        upload.send(b"x" * (9000 - sent))
+        assert upload.response().body == b"9000"
+        hasty.call("release")
+        assert call.response().json() == {"result": "held"}
+        assert pipelined.response().json() == {"result": "held"}
+        pipelined.send(b"\r\n")
+        assert pipelined.response().json() == {"result": None}
+
+
+@pytest.mark.parametrize("way", ["fragments", "one frame"])
+def test_a_message_that_trickles_is_no_activity(hasty: Server, way: str) -> None:
+    with hasty.raw_ws() as ws, hasty.ws() as other:
+        if way == "fragments":
+            ws.send(TEXT, b'"', fin=False)
+            piece = frame(CONTINUATION, b"x", fin=False)
+        else:
+            ws.send_bytes(frame(TEXT, b"x" * 60_000)[:20])
+            piece = b"x"
+        trickle((ws.connection, piece), also=other.ping)
+        assert ws.wait_closed() == 4000
+        assert other.call("echo", 1) == 1

@@ -109,10 +109,13 @@ def integer(low: int, high: int) -> Kind:
 _YEAR = 31_536_000  # more than that is a mistake, and would overflow the timers of some event loops
 
 
-def _read_seconds(text: str, cwd: Path) -> float:
-    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text) or float(text) > _YEAR:
-        raise ValueError(f"use a number of seconds from 0 to {_YEAR}, without a unit, such as 30 or 0.5")
-    return float(text)
+def seconds(low: float) -> Kind:
+    def read(text: str, cwd: Path) -> float:
+        if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text) or not low <= float(text) <= _YEAR:
+            raise ValueError(f"use a number of seconds from {low:g} to {_YEAR}, without a unit, such as 30 or 0.5")
+        return float(text)
+
+    return Kind(_one(read), {"type": "number", "minimum": low, "maximum": _YEAR})
 
 
 _UNITS = {"": 1, "B": 1, "KB": 1000, "KIB": 1024, "MB": 1000**2, "MIB": 1024**2, "GB": 1000**3, "GIB": 1024**3}
@@ -259,7 +262,7 @@ def _split(url: str) -> Any:
         return None
 
 
-SECONDS = Kind(_one(_read_seconds), {"type": "number", "minimum": 0, "maximum": _YEAR})
+SECONDS = seconds(0)
 SIZE = size(1, 1024**4)
 BOOLEAN = Kind(_one(_read_boolean), {"type": "boolean"})
 WORD = Kind(_one(_read_word), {"type": "string"})

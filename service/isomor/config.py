@@ -47,6 +47,12 @@ class Server:
     trusted_proxies: tuple[Network, ...] = _setting(
         [], kinds.NETWORKS, "Networks of the proxies whose X-Forwarded-* headers are believed, such as 10.0.0.0/8."
     )
+    head_timeout: float = _setting(
+        30, kinds.seconds(0.1), "Seconds that a TLS handshake may take, and the head of a request."
+    )
+    request_timeout: float = _setting(
+        60, kinds.seconds(0.1), "Seconds that a whole request may take to arrive, head and body."
+    )
     max_header_size: int = _setting("8KiB", kinds.size(1024, 16 * 1024), "Largest head that a request may have.")
     tls_cert: Path | None = _setting(None, kinds.EXISTING_FILE, "Certificate chain (PEM); needs server.tls_key.")
     tls_key: Path | None = _setting(None, kinds.EXISTING_FILE, "Key of the certificate (PEM); needs server.tls_cert.")
@@ -281,6 +287,13 @@ def _contradictions(values: Mapping[str, Any], sources: Mapping[str, str]) -> It
             yield f"{of} needs redis.url, which carries pushes between them; set ISOMOR_REDIS_URL, or one worker"
         if values.get("watch"):
             yield f"{of} does not go with watch = true ({sources['watch']}); set one worker, or watch to false"
+    head, request = values.get("server.head_timeout", 0), values.get("server.request_timeout", 0)
+    if 0 < request < head:
+        yield (
+            f"server.request_timeout = {request:g} ({sources['server.request_timeout']}) is shorter than "
+            f"server.head_timeout = {head:g} ({sources['server.head_timeout']}), which is a part of it; raise the one, "
+            f"or lower the other"
+        )
     for one, other in (("server.tls_cert", "server.tls_key"), ("server.tls_key", "server.tls_cert")):
         if values.get(one) and values.get(other, ()) is None:
             variable = _BY_KEY[other].variable

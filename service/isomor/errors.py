@@ -20,6 +20,7 @@ STATUS: Final[dict[str, int]] = {
     "UPGRADE_REQUIRED": 426,
     "HTTP_REQUIRED": 400,
     "FORBIDDEN": 403,
+    "REQUEST_TIMEOUT": 408,
     "TOO_LARGE": 413,
     "HEADERS_TOO_LARGE": 431,
     "TOO_MANY_CALLS": 429,

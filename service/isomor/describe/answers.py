@@ -52,6 +52,7 @@ _WHEN: Final = {
     "UPGRADE_REQUIRED": "The function needs a WebSocket.",
     "HTTP_REQUIRED": "The function needs an HTTP request.",
     "FORBIDDEN": "A browser on another site called.",
+    "REQUEST_TIMEOUT": "It took longer to arrive than `server.request_timeout`.",
     "TOO_LARGE": "It is larger than `max_message_size`.",
     "HEADERS_TOO_LARGE": "The request's headers are too large.",
     "TOO_MANY_CALLS": "More calls per second than `max_calls_per_second`. Wait a moment, then call again.",
@@ -90,8 +91,9 @@ def example(code: str) -> dict[str, Any]:
 def codes_over_http(function: Function, config: Config, method: str) -> list[str]:
     """The codes of the table that a call of this function may be answered by, with POST or GET."""
     if function.requires == "ws":
-        return ["FORBIDDEN", *(["TOO_LARGE"] if method == "post" else []), "UPGRADE_REQUIRED", "HEADERS_TOO_LARGE"]
-    found = ["ERROR", "FORBIDDEN", "HEADERS_TOO_LARGE", "INTERNAL", "UNAVAILABLE"]
+        large = ["TOO_LARGE"] if method == "post" else []
+        return ["FORBIDDEN", "REQUEST_TIMEOUT", *large, "UPGRADE_REQUIRED", "HEADERS_TOO_LARGE"]
+    found = ["ERROR", "FORBIDDEN", "REQUEST_TIMEOUT", "HEADERS_TOO_LARGE", "INTERNAL", "UNAVAILABLE"]
     if config.call_timeout:
         found.append("TIMEOUT")
     if config.max_calls_per_second:

@@ -45,6 +45,8 @@ KINDS: Final = ("topic", "all", "connection", "caller")
 
 # The settings that are limits (docs/limits.md).
 LIMITS: Final = (
+    "server.head_timeout",
+    "server.request_timeout",
     "server.max_header_size",
     "ws.max_calls_in_flight",
     "ws.max_outbox_bytes",

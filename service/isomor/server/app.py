@@ -212,14 +212,18 @@ class Server:
             Http.set_header_max_size(app.config.REQUEST_MAX_HEADER_SIZE)
             self.worker.context = contextvars.copy_context()
             self._mount(app)
+            tls = tls_context(config)
             self._server = await app.create_server(
                 sock=sock,
                 protocol=bound_to(self.worker),
                 backlog=BACKLOG,
-                ssl=tls_context(config),
+                ssl=tls,
                 return_asyncio_server=True,
                 debug=False,
-                asyncio_server_kwargs={"start_serving": False},
+                asyncio_server_kwargs={
+                    "start_serving": False,
+                    "ssl_handshake_timeout": config.server.head_timeout if tls is not None else None,
+                },
             )
             assert self._server is not None
             await self._server.startup()
@@ -249,6 +253,7 @@ class Server:
         # `app.add_task` is given in startup would only begin after it.
         info = ApplicationServerInfo(settings={"version": HTTP.VERSION_1, "port": 0}, stage=ServerStage.SERVING)
         app.state.server_info.append(info)
+        app.config.REQUEST_TIMEOUT = config.server.request_timeout
         app.config.REQUEST_MAX_SIZE = config.max_message_size
         app.config.REQUEST_MAX_HEADER_SIZE = config.server.max_header_size
         app.config.RESPONSE_TIMEOUT = max(60, math.ceil(config.call_timeout) + 5) if config.call_timeout else _YEAR

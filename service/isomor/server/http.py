@@ -23,6 +23,7 @@ from .worker import App, Worker
 logger = logging.getLogger("isomor")
 
 CALLS_ROUTE: Final = "isomor_calls"
+TOO_LATE: Final = "The request did not come whole in time (server.head_timeout, server.request_timeout); send it again."
 
 _JSON: Final = "application/json"
 _BY_STATUS: Final = {
@@ -259,6 +260,7 @@ class Errors(ErrorHandler):
 
 _LIMITS: Final = {"TOO_LARGE": "max_message_size", "HEADERS_TOO_LARGE": "server.max_header_size"}
 _SAID: Final = {
+    "REQUEST_TIMEOUT": TOO_LATE,
     "TOO_LARGE": "The request is larger than max_message_size.",
     "HEADERS_TOO_LARGE": "The request's headers are larger than server.max_header_size.",
     "UNAVAILABLE": "The server cannot answer now.",

@@ -2,7 +2,7 @@
 
 Plain calls are answered from here. A WebSocket upgrade is taken before Sanic has made its task for the connection, and
 again between two requests of a connection that is kept alive: then Sanic's task is ended, and its transport goes to
-picows. A request that does not come whole in time ends its connection without an answer.
+picows. A request that does not come whole in time ends its connection, however its bytes are spread.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import time
 from typing import Any, Final
 
 from httptools import HttpParserInvalidURLError, parse_url
+from sanic.exceptions import RequestTimeout
 from sanic.http import Http, Stage
 from sanic.models.server_types import ConnInfo
 from sanic.server.protocols.websocket_protocol import WebSocketProtocol
@@ -28,6 +29,7 @@ from .handshake import (
     refusal,
     wants_websocket,
 )
+from .http import TOO_LATE
 from .plain_calls import CONTEXT, PlainCall, PlainCalls
 from .request import Handshake
 from .websocket import attach
@@ -35,6 +37,9 @@ from .worker import Worker
 
 # While the server stops, whoever has just connected may say so long what it wants.
 _GRACE: Final = 1.0
+
+# Who was told that its request came too late may take so long to hear of it.
+_LINGER: Final = 1.0
 
 
 class IsomorProtocol(WebSocketProtocol):
@@ -88,6 +93,7 @@ class IsomorProtocol(WebSocketProtocol):
         except (SystemExit, KeyboardInterrupt) as error:
             said = RuntimeError(f"{request.method} {request.path} raised {error!r}")
             await self.app.handle_exception(request, said, run_middleware=False)  # it may have been middleware
+        self._began = time.monotonic()  # the next one may be there already, and Sanic goes on by itself
 
     def data_received(self, data: bytes) -> None:
         """A piece of a request: a look where it begins one, then Sanic's."""
@@ -222,22 +228,51 @@ class IsomorProtocol(WebSocketProtocol):
             self._read_buffer()
 
     def _tick(self) -> None:
-        """End a connection where a request does not come whole in time, or none comes; Sanic's clocks see its own."""
+        """End a connection where a request does not come whole in time, or none comes."""
         now = time.monotonic()
-        if self._call is not None or not self._is_between_requests():
-            due = math.inf
-        elif self.recv_buffer or not self.requests:
-            due = self._began + self.request_timeout
-        else:
-            due = self._time + self.keep_alive_timeout
+        due, limit = self._due()
         if now < due:
             # What comes meanwhile may be due earlier, and does not touch the timer.
             self._clock = self.loop.call_later(min(due - now, self._patience()), self._tick)
-        else:
-            self.close()
+            return
+        if limit is not None:
+            self.worker.calls.met(limit)
+        if not self._is_between_requests():
+            self._clock = self.loop.call_later(_LINGER, self.close)  # Sanic would wait for the rest even then
+            if self.http is not None and self._task is not None:  # answered as in Sanic's own check_timeouts
+                self.http.exception = RequestTimeout(TOO_LATE)
+                self._task.cancel()
+            return
+        # Who has sent nothing asked nothing: some browsers connect beforehand, and would take this for an answer.
+        if self.recv_buffer and self._can_write.is_set() and self.transport is not None:
+            self.transport.write(self.plain.answer(None, ApiError.of("REQUEST_TIMEOUT", TOO_LATE), keep_alive=False))
+        self.close()
+
+    def _due(self) -> tuple[float, str | None]:
+        """When this connection is ended, unless something happens, and the limit that it has met then."""
+        head = self._began + min(self.worker.config.server.head_timeout, self.request_timeout), "server.head_timeout"
+        whole = self._began + self.request_timeout, "server.request_timeout"
+        if self._call is not None or self.transport is None:
+            return math.inf, None
+        if self._is_between_requests():
+            if self.recv_buffer:
+                return whole if b"\r\n\r\n" in self.recv_buffer else head
+            return (self._time + self.keep_alive_timeout, None) if self.requests else head
+        http = self.http
+        if http is None or self.websocket is not None:
+            return math.inf, None
+        if http.stage is Stage.REQUEST:
+            return head
+        # A body that Sanic waits for, or throws away; one that a route reads by itself is that route's to wait for.
+        if http.request_body and http.request_max_size != math.inf:
+            route = http.request.route if http.request is not None else None
+            if http.stage is Stage.IDLE or (http.stage is Stage.HANDLER and route and not route.extra.ignore_body):
+                return whole
+        return math.inf, None
 
     def _patience(self) -> float:
-        return max(0.1, min(float(self.request_timeout), float(self.keep_alive_timeout)))  # which may be 0
+        head = self.worker.config.server.head_timeout
+        return float(max(0.1, min(head, self.request_timeout, self.keep_alive_timeout)))  # which may be 0
 
     def check_timeouts(self) -> None:
         """As in Sanic, to which a connection idles while a plain call runs."""
