@@ -551,6 +551,14 @@ def test_workers(tmp_path: Path) -> None:
     assert bad.startswith("redis.url"), "a URL that is bad is not missing as well"
 
 
+def test_connections(tmp_path: Path) -> None:
+    env = {"ISOMOR_SERVER_MAX_CONNECTIONS": "10", "ISOMOR_SERVER_MAX_CONNECTIONS_PER_ADDRESS": "11"}
+    said = fault(tmp_path, env)
+    for part in ("server.max_connections_per_address = 11", "server.max_connections = 10", "lower it"):
+        assert part in said
+    assert load(tmp_path, env | {"ISOMOR_SERVER_MAX_CONNECTIONS": "11"}).config.server.max_connections == 11
+
+
 def test_time_of_requests(tmp_path: Path) -> None:
     env = {"ISOMOR_SERVER_HEAD_TIMEOUT": "20", "ISOMOR_SERVER_REQUEST_TIMEOUT": "10"}
     said = fault(tmp_path, env)

@@ -5,16 +5,36 @@ from __future__ import annotations
 
 import json
 import re
+import resource
+import shlex
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import CONTINUATION, DEADLINE, REPOSITORY, TEXT, CallFailed, RawConnection, Server, frame, wait_until
+from harness import (
+    CONTINUATION,
+    DEADLINE,
+    REPOSITORY,
+    TEXT,
+    CallFailed,
+    RawConnection,
+    RawResponse,
+    RawWebSocket,
+    Server,
+    environment,
+    frame,
+    wait_until,
+    write_files,
+)
 
 from isomor.config import SETTINGS
 from isomor.errors import ApiError
 from isomor.metrics.table import LIMITS
+from isomor.server.admission import group_of
 from isomor.server.rate import Rate
 
 API = {
@@ -299,7 +319,9 @@ PROXY, CLIENT = "127.0.0.1", "127.0.0.2"
 def paced(serve_module: Any) -> Server:
     """One call a second, and three at once; who comes from `PROXY` is a proxy."""
     env = {"ISOMOR_MAX_CALLS_PER_SECOND": "1", "ISOMOR_MAX_CALLS_BURST": "3"}
-    return serve_module(API, env=env | {"ISOMOR_SERVER_TRUSTED_PROXIES": PROXY})
+    return serve_module(
+        API, env=env | {"ISOMOR_SERVER_TRUSTED_PROXIES": PROXY, "ISOMOR_SERVER_MAX_CONNECTIONS_PER_ADDRESS": "3"}
+    )
 
 
 def connect(server: Server, address: str = CLIENT) -> RawConnection:
@@ -603,3 +625,193 @@ def test_a_message_that_trickles_is_no_activity(hasty: Server, way: str) -> None
         trickle((ws.connection, piece), also=other.ping)
         assert ws.wait_closed() == 4000
         assert other.call("echo", 1) == 1
+
+
+# ---- Connections ----------------------------------------------------------------------------------------------------
+
+MOST = 6
+
+
+@pytest.fixture(scope="module")
+def crowded(serve_module: Any) -> Server:
+    """A server that lets few in. By its soft limit, it could not even open files for those."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (100, hard))
+    try:
+        return serve_module(API, env={"ISOMOR_SERVER_MAX_CONNECTIONS": str(MOST)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def get(connection: RawConnection, path: str) -> RawResponse:
+    connection.send(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    return connection.response("GET")
+
+
+def values(connection: RawConnection) -> dict[str, float]:
+    """The metrics, by a connection that is there already."""
+    text = get(connection, "/metrics").body.decode()
+    return {name: float(value) for name, value in re.findall(r"^(isomor_\S+) (\S+)$", text, re.MULTILINE)}
+
+
+def test_connections(crowded: Server) -> None:
+    with ExitStack() as stack:
+        mine = stack.enter_context(crowded.raw())
+        wait_until(lambda: values(mine)["isomor_http_connections"] == 1, "those of before to be gone")
+        others = [stack.enter_context(crowded.raw()) for _ in range(2)]
+        for connection in others:
+            assert get(connection, "/health/live").status == 200
+        sockets = [stack.enter_context(crowded.ws()) for _ in range(MOST - 3)]
+        found = values(mine)
+        assert (found["isomor_http_connections"], found["isomor_connections"]) == (3, MOST - 3)
+        hit = 'isomor_limit_hits_total{limit="server.max_connections"}'
+        before = found[hit]
+
+        for request in (post("echo", b""), post("echo_http", b""), b"GET /health/ready HTTP/1.1\r\n\r\n"):
+            with crowded.raw() as refused:
+                refused.send(request)
+                response = refused.response()
+                assert (response.status, response.json()["code"]) == (503, "UNAVAILABLE")
+                assert (response.header("retry-after"), response.header("connection")) == ("1", "close")
+                assert refused.read_to_end() == b""
+        with pytest.raises(AssertionError, match="503"):
+            crowded.raw_ws()
+        with crowded.raw() as silent:
+            assert silent.read_to_end() == b""
+        with crowded.raw() as probe:
+            live = get(probe, "/health/live")
+            assert (live.status, live.json()) == (200, {"status": "live"})
+        assert values(mine)[hit] == before + 6
+        assert "6 connections are open, as many as may be (server.max_connections)" in crowded.log
+        assert crowded.log.count("as many as may be") == 1
+
+        # All who are in go on; and who leaves, by either transport, makes room.
+        for number, ws in enumerate(sockets):
+            assert ws.call("echo", number) == number
+        for leaves in (sockets[0], others[0]):
+            leaves.close()
+            wait_until(lambda: sum(open_now(mine)) == MOST - 1)
+            stack.enter_context(crowded.ws())
+            assert sum(open_now(mine)) == MOST
+            with pytest.raises(AssertionError, match="503"):
+                crowded.raw_ws()
+
+
+def open_now(connection: RawConnection) -> tuple[float, float]:
+    found = values(connection)
+    return found["isomor_http_connections"], found["isomor_connections"]
+
+
+def test_many_who_are_refused_at_once(crowded: Server) -> None:
+    with ExitStack() as stack:
+        mine = stack.enter_context(crowded.raw())
+        wait_until(lambda: sum(open_now(mine)) == 1, "those of before to be gone")
+        for _ in range(MOST - 1):
+            stack.enter_context(crowded.ws())
+        refused = [stack.enter_context(crowded.raw()) for _ in range(300)]
+        for connection in refused:
+            with suppress(BrokenPipeError, ConnectionResetError):
+                connection.send(post("echo", b""))
+        answers = [connection.read_to_end() for connection in refused]
+        assert {answer[:12] for answer in answers} <= {b"HTTP/1.1 503", b""}
+        assert get(mine, "/health/live").status == 200
+        assert sum(open_now(mine)) == MOST
+    wait_until(lambda: crowded.post("echo").status_code == 200, "room")
+
+
+def test_connections_of_an_address(paced: Server) -> None:
+    limit = "server.max_connections_per_address"
+    with ExitStack() as stack:
+        mine = [stack.enter_context(connect(paced, "127.0.0.9")) for _ in range(2)]
+        ws = stack.enter_context(RawWebSocket(connect(paced, "127.0.0.9"), "/isomor/ws"))
+        for name in HTTP:
+            with met(paced, limit), connect(paced, "127.0.0.9") as refused:
+                refused.send(post(name, b""))
+                response = refused.response()
+                assert (response.status, response.json()["code"]) == (429, "TOO_MANY_CALLS")
+                assert refused.read_to_end() == b""
+        with met(paced, limit), pytest.raises(AssertionError, match="429"):
+            RawWebSocket(connect(paced, "127.0.0.9"), "/isomor/ws")
+        with connect(paced, "127.0.0.10") as other:
+            other.send(post("echo", b""))
+            assert other.response().status == 200
+        for connection in mine:
+            connection.send(post("echo", b""))
+            assert connection.response().status == 200
+
+        def again() -> bool:
+            with connect(paced, "127.0.0.9") as connection:
+                connection.send(post("echo", b""))
+                return connection.response().status == 200
+
+        for leaves in (mine[0], ws.connection):
+            leaves.close()
+            wait_until(again, "room")
+        # What was refused in the handshake has left no count behind.
+        for _ in range(5):
+            with pytest.raises(AssertionError, match=r"400|429"):
+                RawWebSocket(connect(paced, "127.0.0.9"), "/isomor/ws", {"Sec-WebSocket-Key": "x"})
+        wait_until(again, "room")
+
+
+def test_connections_of_an_address_behind_a_proxy(paced: Server) -> None:
+    def ws(address: str) -> RawWebSocket:
+        return RawWebSocket(connect(paced, PROXY), "/isomor/ws", {"X-Forwarded-For": f"evil, {address}, {PROXY}"})
+
+    with ExitStack() as stack:
+        mine = [stack.enter_context(ws(address)) for address in ("2001:db8::1", "2001:db8::2", "2001:db8::ffff:1")]
+        with met(paced, "server.max_connections_per_address"), pytest.raises(AssertionError, match="429"):
+            ws("2001:db8::3")
+        stack.enter_context(ws("2001:db8:1::1"))
+        stack.enter_context(ws("203.0.113.7"))
+        for _ in range(5):  # of the proxy itself, over HTTP: those of many
+            connection = stack.enter_context(connect(paced, PROXY))
+            connection.send(post("echo", b"", "X-Forwarded-For: 2001:db8::1"))
+            assert connection.response().status == 200
+        mine[0].connection.close()
+
+        def again() -> bool:
+            try:
+                stack.enter_context(ws("2001:db8::3"))
+            except AssertionError:
+                return False
+            return True
+
+        wait_until(again, "room")
+
+
+@pytest.mark.parametrize(
+    ("address", "group"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
+        ("2001:db8:1:2::9", "2001:db8:1:2::"),
+        ("fe80::1%eth0", "fe80::"),
+        ("nobody:knows", "nobody:knows"),
+        ("", ""),
+    ],
+)
+def test_what_counts_as_one_address(address: str, group: str) -> None:
+    assert group_of(address) == group
+
+
+def test_files_that_the_system_lets_open(tmp_path: Path) -> None:
+    write_files(tmp_path, {"api/echo.py": API["echo.py"]})
+
+    def check(connections: str) -> str:
+        command = f"ulimit -n 300; exec {shlex.quote(sys.executable)} -m isomor check"
+        env = environment({"ISOMOR_SERVER_MAX_CONNECTIONS": connections} if connections else {})
+        done = subprocess.run(["sh", "-c", command], cwd=tmp_path, env=env, capture_output=True, text=True, check=True)
+        return done.stderr
+
+    said = check("5000")
+    for part in ("server.max_connections = 5000", "RLIMIT_NOFILE", "300", "to 225"):
+        assert part in said
+    assert "max_connections" not in check("")
+
+
+def test_the_soft_limit_of_open_files_is_raised(crowded: Server) -> None:
+    soft, hard = resource.prlimit(crowded.pid, resource.RLIMIT_NOFILE)
+    assert soft == MOST + 128
+    assert hard == resource.getrlimit(resource.RLIMIT_NOFILE)[1]

@@ -47,6 +47,12 @@ class Server:
     trusted_proxies: tuple[Network, ...] = _setting(
         [], kinds.NETWORKS, "Networks of the proxies whose X-Forwarded-* headers are believed, such as 10.0.0.0/8."
     )
+    max_connections: int = _setting(
+        20_000, kinds.integer(1, 10_000_000), "Connections of one process, of either transport; more are refused."
+    )
+    max_connections_per_address: int = _setting(
+        0, kinds.integer(0, 10_000_000), "Connections of one client's address; 0: as many as it likes."
+    )
     head_timeout: float = _setting(
         30, kinds.seconds(0.1), "Seconds that a TLS handshake may take, and the head of a request."
     )
@@ -287,6 +293,12 @@ def _contradictions(values: Mapping[str, Any], sources: Mapping[str, str]) -> It
             yield f"{of} needs redis.url, which carries pushes between them; set ISOMOR_REDIS_URL, or one worker"
         if values.get("watch"):
             yield f"{of} does not go with watch = true ({sources['watch']}); set one worker, or watch to false"
+    most, each = values.get("server.max_connections", 0), values.get("server.max_connections_per_address", 0)
+    if 0 < most < each:
+        yield (
+            f"server.max_connections_per_address = {each} ({sources['server.max_connections_per_address']}) is over "
+            f"server.max_connections = {most} ({sources['server.max_connections']}) and would never be met; lower it"
+        )
     head, request = values.get("server.head_timeout", 0), values.get("server.request_timeout", 0)
     if 0 < request < head:
         yield (

@@ -45,6 +45,8 @@ KINDS: Final = ("topic", "all", "connection", "caller")
 
 # The settings that are limits (docs/limits.md).
 LIMITS: Final = (
+    "server.max_connections",
+    "server.max_connections_per_address",
     "server.head_timeout",
     "server.request_timeout",
     "server.max_header_size",
@@ -65,6 +67,7 @@ _CALL: Final = ("function", "transport")
 
 METRICS: Final = (
     Metric("isomor_connections", "sum", "Open WebSockets."),
+    Metric("isomor_http_connections", "sum", "Open connections that are no WebSockets."),
     Metric("isomor_connections_opened_total", "counter", "WebSockets that were opened."),
     Metric("isomor_connections_closed_total", "counter", "WebSockets that have ended, by close code.", ("code",)),
     Metric(CALLS, "counter", "Calls that were answered, by OK or the error's code.", (*_CALL, "code")),

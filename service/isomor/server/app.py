@@ -226,6 +226,7 @@ class Server:
                 },
             )
             assert self._server is not None
+            self.worker.requesting = self._server.connections
             await self._server.startup()
             await self._server.before_start()
             if not config.watch:
@@ -309,6 +310,7 @@ class Server:
         set_current(None)
         worker.idle.stop()
         worker.pings.stop()
+        worker.admission.close()
         for connection in list(worker.connections):
             connection.abort()
         for protocol in list(server.connections):

@@ -132,6 +132,8 @@ class WsConnection(WSListener):
         if self._close_timer is not None:
             self._close_timer.cancel()
         self._worker.connections.discard(self)
+        if self._worker.admission.each:
+            self._worker.admission.leave(self._handshake.address(self._worker))
         self._worker.idle.drop(self._idle)
         self._worker.pings.drop(self._pings)
         if self._worker.metrics is not None:

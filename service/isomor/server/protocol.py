@@ -59,6 +59,8 @@ class IsomorProtocol(WebSocketProtocol):
 
     def connection_made(self, transport: Any) -> None:
         """As in Sanic, but for the task: that is made when a request is Sanic's."""
+        if self.worker.admission.refuses(transport, len(self.connections)):
+            return
         transport.set_write_buffer_limits(low=16384, high=65536)
         self.connections.add(self)
         self.transport = transport
@@ -295,6 +297,9 @@ class IsomorProtocol(WebSocketProtocol):
             if self.worker.draining:
                 raise ApiError.of("UNAVAILABLE", "The server is stopping; connect again.")
             parse_url(head.target.encode())
+            handshake = Handshake(raw, self.transport)
+            if self._trusted and self.worker.admission.each:
+                self.worker.admission.enter(handshake.address(self.worker))
         except HttpParserInvalidURLError:
             return  # Sanic knows how to refuse that
         except ApiError as error:
@@ -302,7 +307,7 @@ class IsomorProtocol(WebSocketProtocol):
             transport.write(refusal(error))
             transport.close()
             return
-        connection = WsConnection(self.worker, Handshake(raw, self.transport))
+        connection = WsConnection(self.worker, handshake)
         attach(self._let_go(), connection, key, rest, self.worker.config.max_message_size)
 
     def _let_go(self) -> Any:
@@ -347,6 +352,8 @@ class IsomorProtocol(WebSocketProtocol):
         """As in Sanic; and a plain call that runs is cancelled, where `cancel_on_disconnect` says so."""
         if hasattr(self, "_clock"):
             self._clock.cancel()
+            if self.worker.admission.each and self.conn_info is not None:
+                self.worker.admission.leave(self.conn_info.client_ip)
             super().connection_lost(exc)  # type: ignore[no-untyped-call]
             if self._call is not None and self.worker.config.cancel_on_disconnect:
                 self._call.cancel()

@@ -6,7 +6,7 @@ import asyncio
 import contextvars
 import ipaddress
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
 from sanic import Sanic
@@ -14,7 +14,9 @@ from sanic import Sanic
 from ..calls import Calls
 from ..config import Config
 from ..push.hub import Hub
+from .admission import Admission
 from .deadlines import Deadlines
+from .descriptors import room
 from .outbox import Flusher
 from .rate import Rate
 
@@ -41,6 +43,8 @@ class Worker:
         draining: whether the server is about to stop.
         metrics: where things are counted; None: nowhere.
         max_depth: how deeply JSON may be nested (`max_json_depth`).
+        requesting: every open connection that is no WebSocket.
+        admission: who may connect.
         rate: how many calls a connection may make in a second; None: as many as it likes.
         context: the context variables as startup has left them.
     """
@@ -54,6 +58,8 @@ class Worker:
         self.max_depth = config.max_json_depth
         self.rate = Rate.of(config)
         self.connections: set[WsConnection] = set()
+        self.requesting: Collection[object] = ()
+        self.admission = Admission(config, room(config), self.trusts, calls.met, self.connections)
         self.loop = asyncio.get_running_loop()
         self.thread = threading.get_ident()
         self.flusher = Flusher(self.loop)
