@@ -559,6 +559,14 @@ def test_connections(tmp_path: Path) -> None:
     assert load(tmp_path, env | {"ISOMOR_SERVER_MAX_CONNECTIONS": "11"}).config.server.max_connections == 11
 
 
+def test_calls_per_second(tmp_path: Path) -> None:
+    said = fault(tmp_path, {"ISOMOR_MAX_CALLS_BURST": "50"})
+    assert said.startswith("max_calls_burst = 50 (environment ISOMOR_MAX_CALLS_BURST) limits nothing")
+    assert "ISOMOR_MAX_CALLS_PER_SECOND" in said
+    config = load(tmp_path, {"ISOMOR_MAX_CALLS_BURST": "50", "ISOMOR_MAX_CALLS_PER_SECOND": "10"}).config
+    assert (config.max_calls_burst, config.max_calls_per_second) == (50, 10)
+
+
 def test_time_of_requests(tmp_path: Path) -> None:
     env = {"ISOMOR_SERVER_HEAD_TIMEOUT": "20", "ISOMOR_SERVER_REQUEST_TIMEOUT": "10"}
     said = fault(tmp_path, env)

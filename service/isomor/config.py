@@ -299,6 +299,12 @@ def _contradictions(values: Mapping[str, Any], sources: Mapping[str, str]) -> It
             f"server.max_connections_per_address = {each} ({sources['server.max_connections_per_address']}) is over "
             f"server.max_connections = {most} ({sources['server.max_connections']}) and would never be met; lower it"
         )
+    burst = values.get("max_calls_burst", 0)
+    if burst and burst != _BY_KEY["max_calls_burst"].default and values.get("max_calls_per_second") == 0:
+        yield (
+            f"max_calls_burst = {burst} ({sources['max_calls_burst']}) limits nothing without max_calls_per_second; "
+            f"set ISOMOR_MAX_CALLS_PER_SECOND too, or neither"
+        )
     head, request = values.get("server.head_timeout", 0), values.get("server.request_timeout", 0)
     if 0 < request < head:
         yield (
