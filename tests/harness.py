@@ -513,8 +513,11 @@ class RawResponse:
 class RawConnection:
     """A TCP (or TLS) connection with a buffer: any bytes out, exact reads in."""
 
-    def __init__(self, host: str, port: int, context: ssl.SSLContext | None = None) -> None:
-        self.socket: socket.socket = socket.create_connection((host, port), timeout=DEADLINE)
+    def __init__(self, host: str, port: int, context: ssl.SSLContext | None = None, *, source: str = "") -> None:
+        """`source` is the address to come from, where it matters."""
+        self.socket: socket.socket = socket.create_connection(
+            (host, port), timeout=DEADLINE, source_address=(source, 0) if source else None
+        )
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if context:
             self.socket = context.wrap_socket(self.socket, server_hostname=host)

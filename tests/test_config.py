@@ -551,6 +551,30 @@ def test_workers(tmp_path: Path) -> None:
     assert bad.startswith("redis.url"), "a URL that is bad is not missing as well"
 
 
+def test_connections(tmp_path: Path) -> None:
+    env = {"ISOMOR_SERVER_MAX_CONNECTIONS": "10", "ISOMOR_SERVER_MAX_CONNECTIONS_PER_ADDRESS": "11"}
+    said = fault(tmp_path, env)
+    for part in ("server.max_connections_per_address = 11", "server.max_connections = 10", "lower it"):
+        assert part in said
+    assert load(tmp_path, env | {"ISOMOR_SERVER_MAX_CONNECTIONS": "11"}).config.server.max_connections == 11
+
+
+def test_calls_per_second(tmp_path: Path) -> None:
+    said = fault(tmp_path, {"ISOMOR_MAX_CALLS_BURST": "50"})
+    assert said.startswith("max_calls_burst = 50 (environment ISOMOR_MAX_CALLS_BURST) limits nothing")
+    assert "ISOMOR_MAX_CALLS_PER_SECOND" in said
+    config = load(tmp_path, {"ISOMOR_MAX_CALLS_BURST": "50", "ISOMOR_MAX_CALLS_PER_SECOND": "10"}).config
+    assert (config.max_calls_burst, config.max_calls_per_second) == (50, 10)
+
+
+def test_time_of_requests(tmp_path: Path) -> None:
+    env = {"ISOMOR_SERVER_HEAD_TIMEOUT": "20", "ISOMOR_SERVER_REQUEST_TIMEOUT": "10"}
+    said = fault(tmp_path, env)
+    for part in ("server.request_timeout = 10", "server.head_timeout = 20", "ISOMOR_SERVER_HEAD_TIMEOUT", "raise"):
+        assert part in said
+    assert load(tmp_path, env | {"ISOMOR_SERVER_REQUEST_TIMEOUT": "20"}).config.server.request_timeout == 20
+
+
 def test_all_faults_at_once(tmp_path: Path) -> None:
     found = faults(
         tmp_path,

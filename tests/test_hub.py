@@ -6,13 +6,16 @@ import asyncio
 import json
 import threading
 from collections.abc import Callable, Coroutine
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from isomor.errors import BusUnavailable, ConnectionClosed
+from isomor.config import Config, Ws
+from isomor.errors import ApiError, BusUnavailable, ConnectionClosed
 from isomor.push.bus import LocalBus
 from isomor.push.hub import Hub, push, set_current
+from isomor.server.peer import Peer
 
 
 class Member:
@@ -318,3 +321,33 @@ def test_without_a_server_a_push_says_so():
 
     set_current(None)
     asyncio.run(main())
+
+
+def test_topics_that_the_bus_could_not_be_had_for_do_not_count():
+    async def test(hub: Hub, bus: FailingBus) -> None:
+        met: list[str] = []
+        worker: Any = SimpleNamespace(
+            hub=hub,
+            loop=asyncio.get_running_loop(),
+            thread=threading.get_ident(),
+            config=Config(ws=Ws(max_topics=2)),
+            calls=SimpleNamespace(met=met.append),
+        )
+        outbox: Any = SimpleNamespace(add=None)
+        handshake: Any = None
+        peer = Peer(worker, handshake, outbox, lambda code, reason: None)
+        bus.away = True
+        for topic in "abc":
+            with pytest.raises(BusUnavailable):
+                await peer.join(topic)
+        bus.away = False
+        for topic in "cd":
+            await peer.join(topic)
+        assert not met
+        with pytest.raises(ApiError, match="2 topics"):
+            await peer.join("a")
+        assert met == ["ws.max_topics"]
+        assert [hub.has_joined(peer, topic) for topic in "abcd"] == [False, False, True, True]
+        peer.disconnected()
+
+    run(test)

@@ -29,6 +29,7 @@ ORDER = [
     "functions",
     "loader",
     "metrics",
+    "threads",
     "calls",
     "push",
     "client",

@@ -413,6 +413,7 @@ def test_a_request_that_never_comes_whole_is_ended(impatient: Server, end: int, 
             connection.send(before)
             assert connection.response().status == 200
         connection.send(call("add", "[1]")[:end])
+        assert connection.response().json()["code"] == "REQUEST_TIMEOUT"
         assert connection.read_to_end() == b""
 
 

@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from harness import CLOSE, TEXT, Server, ServerExited, frame
+from harness import CLOSE, DEADLINE, TEXT, Server, ServerExited, frame
 
 API = {
     "add.py": "async def add(a: int, b: int) -> int:\n    return a + b\n",
@@ -212,3 +212,25 @@ def test_a_certificate_that_cannot_be_used_is_said_at_the_start(serve, certifica
     assert caught.value.code == 1
     assert "server.tls_cert" in caught.value.log
     assert "Traceback" not in caught.value.log
+
+
+def test_a_handshake_that_never_ends(serve, certificate):
+    server = serve(API, env=settings(certificate) | {"ISOMOR_SERVER_HEAD_TIMEOUT": "0.5"}, trust=certificate[0])
+    with (
+        socket.create_connection((server.host, server.port), timeout=DEADLINE) as silent,
+        socket.create_connection((server.host, server.port), timeout=DEADLINE) as slow,
+    ):
+        slow.settimeout(0.02)
+        for byte in b"\x16\x03\x01\x3f\xff\x01" + b"\0" * 1500:
+            try:
+                slow.send(bytes([byte]))
+                assert slow.recv(1) == b""
+            except TimeoutError:
+                continue
+            except OSError:  # a reset
+                pass
+            break
+        else:
+            pytest.fail("the server goes on reading")
+        assert silent.recv(1) == b""
+        assert server.call("add", 1, 2) == 3

@@ -109,24 +109,37 @@ def integer(low: int, high: int) -> Kind:
 _YEAR = 31_536_000  # more than that is a mistake, and would overflow the timers of some event loops
 
 
-def _read_seconds(text: str, cwd: Path) -> float:
-    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text) or float(text) > _YEAR:
-        raise ValueError(f"use a number of seconds from 0 to {_YEAR}, without a unit, such as 30 or 0.5")
-    return float(text)
+def seconds(low: float) -> Kind:
+    def read(text: str, cwd: Path) -> float:
+        if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text) or not low <= float(text) <= _YEAR:
+            raise ValueError(f"use a number of seconds from {low:g} to {_YEAR}, without a unit, such as 30 or 0.5")
+        return float(text)
+
+    return Kind(_one(read), {"type": "number", "minimum": low, "maximum": _YEAR})
 
 
 _UNITS = {"": 1, "B": 1, "KB": 1000, "KIB": 1024, "MB": 1000**2, "MIB": 1024**2, "GB": 1000**3, "GIB": 1024**3}
 _SIZE = r"[0-9]{1,12}(\.[0-9]{1,6})? ?([KkMmGg]?[Bb]|[KkMmGg]i[Bb])?"
 
 
-def _read_size(text: str, cwd: Path) -> int:
-    if not re.fullmatch(_SIZE, text):
-        raise ValueError("use a number of bytes or a size such as 512KiB, 1MiB or 1.5GB")
-    number = text.rstrip("KkMmGgIiBb ")
-    size = float(number) * _UNITS[text[len(number) :].strip().upper()]
-    if not 1 <= size <= 1024**4 or size != int(size):
-        raise ValueError("use a whole number of bytes from 1 to 1024GiB")
-    return int(size)
+def size(low: int, high: int) -> Kind:
+    def read(text: str, cwd: Path) -> int:
+        if not re.fullmatch(_SIZE, text):
+            raise ValueError("use a number of bytes or a size such as 512KiB, 1MiB or 1.5GB")
+        number = text.rstrip("KkMmGgIiBb ")
+        size = float(number) * _UNITS[text[len(number) :].strip().upper()]
+        if not low <= size <= high or size != int(size):
+            raise ValueError(f"use a whole number of bytes from {_text_of_size(low)} to {_text_of_size(high)}")
+        return int(size)
+
+    return Kind(_one(read), {"type": ["integer", "string"], "minimum": low, "pattern": f"^{_SIZE}$"})
+
+
+def _text_of_size(size: int) -> str:
+    for unit in ("GiB", "MiB", "KiB"):
+        if size % _UNITS[unit.upper()] == 0:
+            return f"{size // _UNITS[unit.upper()]}{unit}"
+    return str(size)
 
 
 _BOOLEANS = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False, "no": False, "off": False}
@@ -257,8 +270,8 @@ def _split(url: str) -> Any:
         return None
 
 
-SECONDS = Kind(_one(_read_seconds), {"type": "number", "minimum": 0, "maximum": _YEAR})
-SIZE = Kind(_one(_read_size), {"type": ["integer", "string"], "minimum": 1, "pattern": f"^{_SIZE}$"})
+SECONDS = seconds(0)
+SIZE = size(1, 1024**4)
 BOOLEAN = Kind(_one(_read_boolean), {"type": "boolean"})
 WORD = Kind(_one(_read_word), {"type": "string"})
 HOST = Kind(_one(_read_host), {"type": "string"})

@@ -13,7 +13,6 @@ import secrets
 import sys
 import time
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import msgspec
@@ -26,6 +25,7 @@ from .logs import hide
 from .messages import encode
 from .metrics.recorder import Metrics
 from .signature import Transport
+from .threads import Threads
 
 logger = logging.getLogger("isomor")
 access_logger = logging.getLogger("isomor.access")
@@ -100,7 +100,7 @@ class Call:
     def _time_out(self) -> None:
         seconds = self._calls.timeout
         message = f"{self.function.name} took longer than {seconds:g} s and was cancelled."
-        self.cancel(ApiError.of("TIMEOUT", message))
+        self.cancel(ApiError.over("call_timeout", "TIMEOUT", message))
 
 
 class Calls:
@@ -122,6 +122,7 @@ class Calls:
         threads: int,
         debug: bool,
         access_log: bool,
+        thread_queue: int = 1000,
         metrics: Metrics | None = None,
     ) -> None:
         self.registry = registry
@@ -130,7 +131,7 @@ class Calls:
         self.running: set[Call] = set()
         self.draining = False
         self._loop = asyncio.get_running_loop()
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="isomor")
+        self._executor = Threads(threads, thread_queue)
         self._debug = debug
         self._access_log = access_log
         self._tasks: set[asyncio.Task[None]] = set()
@@ -203,6 +204,13 @@ class Calls:
         if self.metrics is not None:
             function = self.registry.functions.get(path)
             self.metrics.refused(function.name if function is not None else "", transport, error.code)
+            if error.limit is not None:
+                self.metrics.met(error.limit)
+
+    def met(self, limit: str | None) -> None:
+        """Count that a limit was met, named by its setting; None: none was."""
+        if self.metrics is not None and limit is not None:
+            self.metrics.met(limit)
 
     def internal(self, error: BaseException, name: str) -> ApiError:
         """Log what went wrong under an id of its own, and give the error that tells the client that id alone."""
@@ -220,6 +228,8 @@ class Calls:
         if self.metrics is not None:
             took = time.perf_counter() - call._began
             self.metrics.ended(call.function.name, call.ctx.type, error.code if error else "OK", took)
+            if error is not None and error.limit is not None:
+                self.metrics.met(error.limit)
         if self._access_log:
             access_logger.info(
                 "%s %s %s %.1f ms",
@@ -233,7 +243,7 @@ class Calls:
     @property
     def waiting_for_threads(self) -> int:
         """How many calls of plain functions wait for a thread."""
-        return self._executor._work_queue.qsize()
+        return self._executor.waiting
 
     async def drain(self, seconds: float) -> None:
         """Refuse new calls, and wait for the running ones, at most so long; then cancel them, answered UNAVAILABLE."""

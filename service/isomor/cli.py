@@ -20,7 +20,7 @@ from .config import Config, Loaded, describe, load_config, secrets_of
 from .errors import BusUnavailable, ConfigError, LoadError, StartupError
 from .loader import Registry, load
 from .metrics.recorder import Metrics
-from .server import sockets, workers
+from .server import descriptors, sockets, workers
 
 if TYPE_CHECKING:
     from .client.build import Built
@@ -125,13 +125,14 @@ def serve(**values: Any) -> None:
     except LoadError as error:
         click.echo(f"error: {config.api.folder} cannot be served:", err=True)
         _fail(error.faults)
+    descriptors.make_room(config)
     try:
         if place is not None:
             sock = sockets.bind(config, place.port, shared=True)
             metrics = place.metrics() if config.metrics.enabled else None
             app.serve(config, registry, sock, place.say_ready, lifeline=place.lifeline, metrics=metrics)
             return
-        for warning in loaded.warnings:
+        for warning in filter(None, [*loaded.warnings, descriptors.warning(config)]):
             logger.warning(warning)
         if (count := config.server.workers) > 1:
             with sockets.reserve(config) as sock:
@@ -186,6 +187,8 @@ def check(**values: Any) -> None:
     except LoadError as error:
         _fail(error.faults)
     _print_functions(registry)
+    if warning := descriptors.warning(config):
+        click.echo(f"warning: {warning}", err=True)
     click.echo(f"{_counted(registry)}, no faults")
 
 

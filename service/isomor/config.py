@@ -47,6 +47,19 @@ class Server:
     trusted_proxies: tuple[Network, ...] = _setting(
         [], kinds.NETWORKS, "Networks of the proxies whose X-Forwarded-* headers are believed, such as 10.0.0.0/8."
     )
+    max_connections: int = _setting(
+        20_000, kinds.integer(1, 10_000_000), "Connections of one process, of either transport; more are refused."
+    )
+    max_connections_per_address: int = _setting(
+        0, kinds.integer(0, 10_000_000), "Connections of one client's address; 0: as many as it likes."
+    )
+    head_timeout: float = _setting(
+        30, kinds.seconds(0.1), "Seconds that a TLS handshake may take, and the head of a request."
+    )
+    request_timeout: float = _setting(
+        60, kinds.seconds(0.1), "Seconds that a whole request may take to arrive, head and body."
+    )
+    max_header_size: int = _setting("8KiB", kinds.size(1024, 16 * 1024), "Largest head that a request may have.")
     tls_cert: Path | None = _setting(None, kinds.EXISTING_FILE, "Certificate chain (PEM); needs server.tls_key.")
     tls_key: Path | None = _setting(None, kinds.EXISTING_FILE, "Key of the certificate (PEM); needs server.tls_cert.")
 
@@ -76,6 +89,7 @@ class Ws:
     max_outbox_bytes: int = _setting(
         "1MiB", kinds.SIZE, "What may wait to be sent on one WebSocket; above, it is closed as too slow."
     )
+    max_topics: int = _setting(1000, kinds.integer(1, 1_000_000), "Topics that one WebSocket may have joined at once.")
     ping_seconds: float = _setting(25, kinds.SECONDS, "Seconds between pings that find dead WebSockets; 0: none.")
 
 
@@ -154,7 +168,17 @@ class Config:
     call_timeout: float = _setting(30, kinds.SECONDS, "Seconds after which a call is cancelled; 0: never.")
     cancel_on_disconnect: bool = _setting(False, kinds.BOOLEAN, "Cancel a call whose caller has left.")
     max_message_size: int = _setting("1MiB", kinds.SIZE, "Largest message or body that a client may send.")
+    max_json_depth: int = _setting(128, kinds.integer(8, 512), "How many levels deep the JSON of a call may be nested.")
+    max_calls_per_second: int = _setting(
+        0, kinds.integer(0, 1_000_000), "Calls per second of one connection, in the long run; 0: as many as it likes."
+    )
+    max_calls_burst: int = _setting(
+        100, kinds.integer(1, 1_000_000), "Calls that it may make at once, before max_calls_per_second holds it back."
+    )
     threads: int = _setting(32, kinds.integer(1, 10_000), "Threads that run the functions written with plain def.")
+    max_thread_queue: int = _setting(
+        1000, kinds.integer(0, 1_000_000), "Calls that may wait for one of the threads; more are refused."
+    )
     redis: Redis = field(default_factory=Redis)
     client: Client = field(default_factory=Client)
     security: Security = field(default_factory=Security)
@@ -296,6 +320,25 @@ def _contradictions(values: Mapping[str, Any], sources: Mapping[str, str]) -> It
             yield f"{of} needs redis.url, which carries pushes between them; set ISOMOR_REDIS_URL, or one worker"
         if values.get("watch"):
             yield f"{of} does not go with watch = true ({sources['watch']}); set one worker, or watch to false"
+    most, each = values.get("server.max_connections", 0), values.get("server.max_connections_per_address", 0)
+    if 0 < most < each:
+        yield (
+            f"server.max_connections_per_address = {each} ({sources['server.max_connections_per_address']}) is over "
+            f"server.max_connections = {most} ({sources['server.max_connections']}) and would never be met; lower it"
+        )
+    burst = values.get("max_calls_burst", 0)
+    if burst and burst != _BY_KEY["max_calls_burst"].default and values.get("max_calls_per_second") == 0:
+        yield (
+            f"max_calls_burst = {burst} ({sources['max_calls_burst']}) limits nothing without max_calls_per_second; "
+            f"set ISOMOR_MAX_CALLS_PER_SECOND too, or neither"
+        )
+    head, request = values.get("server.head_timeout", 0), values.get("server.request_timeout", 0)
+    if 0 < request < head:
+        yield (
+            f"server.request_timeout = {request:g} ({sources['server.request_timeout']}) is shorter than "
+            f"server.head_timeout = {head:g} ({sources['server.head_timeout']}), which is a part of it; raise the one, "
+            f"or lower the other"
+        )
     for one, other in (("server.tls_cert", "server.tls_key"), ("server.tls_key", "server.tls_cert")):
         if values.get(one) and values.get(other, ()) is None:
             variable = _BY_KEY[other].variable

@@ -275,6 +275,7 @@ class WsContext(Context):
         Raises (where awaited; else logged):
             ConnectionClosed: if it is gone.
             BusUnavailable: if Redis could not be had; the topic is then not joined.
+            ApiError: TOO_MANY_TOPICS, if it has joined `ws.max_topics` others already.
             ValueError: if the topic is not a string of 1 to 256 characters.
         """
         return self.ws.join(topic)

@@ -20,9 +20,11 @@ STATUS: Final[dict[str, int]] = {
     "UPGRADE_REQUIRED": 426,
     "HTTP_REQUIRED": 400,
     "FORBIDDEN": 403,
+    "REQUEST_TIMEOUT": 408,
     "TOO_LARGE": 413,
     "HEADERS_TOO_LARGE": 431,
     "TOO_MANY_CALLS": 429,
+    "TOO_MANY_TOPICS": 429,
     "TIMEOUT": 504,
     "CANCELLED": 499,
     "OUTDATED_CLIENT": 409,
@@ -78,6 +80,14 @@ class ApiError(IsomorError):
         self.status = status
         self.details = details
         self.error_id: str | None = None
+        self.limit: str | None = None  # the setting whose limit was met, for the metrics
+
+    @classmethod
+    def over(cls, limit: str, code: str, message: str) -> ApiError:
+        """An error of the table above: what was asked for is over `limit`, a setting of docs/limits.md."""
+        error = cls.of(code, message)
+        error.limit = limit
+        return error
 
     @classmethod
     def of(cls, code: str, message: str, details: Any = None) -> ApiError:

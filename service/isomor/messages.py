@@ -29,7 +29,7 @@ CallId = int | str | None
 NO_ARGS: Final = msgspec.Raw(b"[]")
 PONG: Final = b'{"action":"PONG"}'
 
-# Deeper JSON is refused: decoders and the functions behind them recurse.
+# Deeper JSON is refused: decoders and the functions behind them recurse. The default of `max_json_depth`.
 MAX_DEPTH: Final = 128
 
 
@@ -57,41 +57,42 @@ _http_call = msgspec.json.Decoder(HttpCall)
 _token = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[{]|[\]}]', re.DOTALL)
 
 
-def check_depth(text: str) -> None:
-    """Refuse JSON that is nested too deeply.
+def check_depth(text: str, most: int = MAX_DEPTH) -> None:
+    """Refuse JSON that is nested more than `most` levels deep.
 
     Raises:
         ApiError: BAD_MESSAGE.
     """
     # Cheap, and true of nearly every message.
-    if len(text) <= MAX_DEPTH or text.count("[") + text.count("{") <= MAX_DEPTH:
+    if len(text) <= most or text.count("[") + text.count("{") <= most:
         return
     depth = 0
     for match in _token.finditer(text):
         char = match[0]
         if char in "[{":
             depth += 1
-            if depth > MAX_DEPTH:
-                raise ApiError.of("BAD_MESSAGE", f"The JSON is nested more than {MAX_DEPTH} levels deep.")
+            if depth > most:
+                said = f"The JSON is nested more than {most} levels deep."
+                raise ApiError.over("max_json_depth", "BAD_MESSAGE", said)
         elif char in "]}":
             depth -= 1
 
 
-def decode_client_message(text: str) -> ClientMessage:
-    """A WebSocket's text message.
+def decode_client_message(text: str, depth: int = MAX_DEPTH) -> ClientMessage:
+    """A WebSocket's text message, nested at most `depth` levels deep.
 
     Raises:
         ApiError: BAD_MESSAGE, if it is not JSON or not of the shape of a message.
     """
     try:
-        check_depth(text)
+        check_depth(text, depth)
         return _client_message.decode(text)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise _bad_message(error) from None
 
 
-def decode_http_call(body: bytes) -> HttpCall:
-    """An HTTP call's body; an empty one has no arguments.
+def decode_http_call(body: bytes, depth: int = MAX_DEPTH) -> HttpCall:
+    """An HTTP call's body, nested at most `depth` levels deep; an empty one has no arguments.
 
     Raises:
         ApiError: BAD_MESSAGE, as above.
@@ -99,20 +100,20 @@ def decode_http_call(body: bytes) -> HttpCall:
     if not body:
         return HttpCall()
     try:
-        check_depth(body.decode())
+        check_depth(body.decode(), depth)
         return _http_call.decode(body)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise _bad_message(error) from None
 
 
-def decode_query_args(text: str) -> msgspec.Raw:
-    """The raw arguments of `GET …?args=[…]`.
+def decode_query_args(text: str, depth: int = MAX_DEPTH) -> msgspec.Raw:
+    """The raw arguments of `GET …?args=[…]`, nested at most `depth` levels deep.
 
     Raises:
         ApiError: BAD_MESSAGE, as above.
     """
     try:
-        check_depth(text)
+        check_depth(text, depth)
         msgspec.json.decode(text)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise _bad_message(error) from None
@@ -135,7 +136,7 @@ def _bad_message(error: Exception) -> ApiError:
     if isinstance(error, msgspec.ValidationError):
         return ApiError.of("BAD_MESSAGE", f"The message does not have the right shape: {_plain(str(error))}.")
     if isinstance(error, RecursionError):
-        return ApiError.of("BAD_MESSAGE", "The JSON is nested too deeply.")
+        return ApiError.over("max_json_depth", "BAD_MESSAGE", "The JSON is nested too deeply.")
     return ApiError.of("BAD_MESSAGE", "The message is not JSON.")
 
 

@@ -41,7 +41,6 @@ SHARED: Final[dict[str, Any]] = {
 # Codes that no call that is written by this document meets; each with why.
 ELSEWHERE: Final = {
     "NOT_FOUND": "the function is there",
-    "TOO_MANY_CALLS": "reserved: there is no such limit yet",
 }
 
 _WHEN: Final = {
@@ -53,12 +52,15 @@ _WHEN: Final = {
     "UPGRADE_REQUIRED": "The function needs a WebSocket.",
     "HTTP_REQUIRED": "The function needs an HTTP request.",
     "FORBIDDEN": "A browser on another site called.",
+    "REQUEST_TIMEOUT": "It took longer to arrive than `server.request_timeout`.",
     "TOO_LARGE": "It is larger than `max_message_size`.",
     "HEADERS_TOO_LARGE": "The request's headers are too large.",
+    "TOO_MANY_CALLS": "More calls per second than `max_calls_per_second`. Wait a moment, then call again.",
+    "TOO_MANY_TOPICS": "The connection has joined `ws.max_topics` topics already.",
     "TIMEOUT": "The call took too long, and was cancelled.",
     "CANCELLED": "The call was cancelled by its client.",
     "OUTDATED_CLIENT": "The arguments do not fit, and the client was made for another signature: `hash` says so.",
-    "UNAVAILABLE": "The server is stopping, or a push could not be delivered. Call again.",
+    "UNAVAILABLE": "The server is stopping or full, or a push could not be delivered. Call again.",
     "INTERNAL": "The function failed; the server's log tells more under `errorId`.",
 }
 
@@ -89,10 +91,13 @@ def example(code: str) -> dict[str, Any]:
 def codes_over_http(function: Function, config: Config, method: str) -> list[str]:
     """The codes of the table that a call of this function may be answered by, with POST or GET."""
     if function.requires == "ws":
-        return ["FORBIDDEN", *(["TOO_LARGE"] if method == "post" else []), "UPGRADE_REQUIRED", "HEADERS_TOO_LARGE"]
-    found = ["ERROR", "FORBIDDEN", "HEADERS_TOO_LARGE", "INTERNAL", "UNAVAILABLE"]
+        large = ["TOO_LARGE"] if method == "post" else []
+        return ["FORBIDDEN", "REQUEST_TIMEOUT", *large, "UPGRADE_REQUIRED", "HEADERS_TOO_LARGE"]
+    found = ["ERROR", "FORBIDDEN", "REQUEST_TIMEOUT", "HEADERS_TOO_LARGE", "INTERNAL", "UNAVAILABLE"]
     if config.call_timeout:
         found.append("TIMEOUT")
+    if config.max_calls_per_second:
+        found.append("TOO_MANY_CALLS")
     if method == "post":
         found += ["BAD_MESSAGE", "INVALID_ARGS", "OUTDATED_CLIENT", "TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE"]
     elif function.cached is not None:
@@ -107,4 +112,8 @@ def codes_over_ws(function: Function, config: Config) -> list[str]:
     if function.requires == "http":
         return ["HTTP_REQUIRED", "BAD_MESSAGE"]
     found = ["ERROR", "BAD_MESSAGE", "INVALID_ARGS", "CANCELLED", "OUTDATED_CLIENT", "UNAVAILABLE", "INTERNAL"]
+    if config.max_calls_per_second:
+        found.append("TOO_MANY_CALLS")
+    if function.requires == "ws":
+        found.append("TOO_MANY_TOPICS")
     return [*found, *(["TIMEOUT"] if config.call_timeout else [])]

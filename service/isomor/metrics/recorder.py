@@ -21,6 +21,7 @@ from .table import (
     DURATION,
     GONE,
     KINDS,
+    LIMITS,
     LONGEST_CODE,
     METRICS,
     MOST_CODES,
@@ -63,6 +64,7 @@ class Metrics:
         self._pushes = {kind: self._place("isomor_pushes_total", kind) for kind in KINDS}
         self._closes = {code: self._place("isomor_connections_closed_total", code) for code in CLOSES}
         self._closes_other = self._closes["other"]
+        self._limits = {limit: self._place("isomor_limit_hits_total", limit) for limit in LIMITS}
         self._values[self._closes[GONE]] += lost  # with the worker that had them
         self._connections = left
         self._opened = self._place("isomor_connections_opened_total")
@@ -141,6 +143,10 @@ class Metrics:
             return OTHER
         self._codes.add(code)
         return code
+
+    def met(self, limit: str) -> None:
+        """A limit was met; it is named by its setting, one of `LIMITS`."""
+        self._values[self._limits[limit]] += 1.0
 
     # ---- Connections and pushes ------------------------------------------------------------------------------------
 

@@ -43,6 +43,23 @@ CLOSES: Final = (*(str(int(code)) for code in CloseCode), GONE, "other")
 
 KINDS: Final = ("topic", "all", "connection", "caller")
 
+# The settings that are limits (docs/limits.md).
+LIMITS: Final = (
+    "server.max_connections",
+    "server.max_connections_per_address",
+    "server.head_timeout",
+    "server.request_timeout",
+    "server.max_header_size",
+    "ws.max_calls_in_flight",
+    "ws.max_outbox_bytes",
+    "ws.max_topics",
+    "call_timeout",
+    "max_message_size",
+    "max_json_depth",
+    "max_calls_per_second",
+    "max_thread_queue",
+)
+
 # A call that was begun is counted once, in a histogram for each code; what both of these say is made of those.
 CALLS: Final = "isomor_calls_total"
 DURATION: Final = "isomor_call_duration_seconds"
@@ -50,11 +67,13 @@ _CALL: Final = ("function", "transport")
 
 METRICS: Final = (
     Metric("isomor_connections", "sum", "Open WebSockets."),
+    Metric("isomor_http_connections", "sum", "Open connections that are no WebSockets."),
     Metric("isomor_connections_opened_total", "counter", "WebSockets that were opened."),
     Metric("isomor_connections_closed_total", "counter", "WebSockets that have ended, by close code.", ("code",)),
     Metric(CALLS, "counter", "Calls that were answered, by OK or the error's code.", (*_CALL, "code")),
     Metric(DURATION, "histogram", "How long calls took that were begun.", _CALL),
     Metric("isomor_calls_in_flight", "sum", "Calls that run."),
+    Metric("isomor_limit_hits_total", "counter", "Times that a limit was met, by its setting.", ("limit",)),
     Metric("isomor_threads_waiting", "sum", "Calls of plain functions that wait for a thread."),
     Metric("isomor_pushes_total", "counter", "Pushes that were asked for, by whom they are for.", ("kind",)),
     Metric("isomor_deliveries_total", "counter", "Pushes that were handed to a socket, once for each socket."),

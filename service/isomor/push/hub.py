@@ -185,6 +185,11 @@ class Hub:
             return DONE
         return Started(f"join({topic!r})", self._spawn(self._settle(topic, entry, member)))
 
+    def has_joined(self, member: Member, topic: str) -> bool:
+        """Whether `member` gets what is pushed to `topic`, or will once the bus is subscribed."""
+        entry = self._topics.get(topic)
+        return entry is not None and member in entry.members
+
     def leave(self, member: Member, topic: str) -> None:
         """`member` gets nothing more of `topic`, from this call on."""
         entry = self._topics.get(topic)

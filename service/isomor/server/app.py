@@ -22,6 +22,7 @@ import uvloop
 from sanic import Sanic
 from sanic.application.constants import ServerStage
 from sanic.application.state import ApplicationServerInfo
+from sanic.http import Http
 from sanic.http.constants import HTTP
 from sanic.server.async_server import AsyncioServer
 
@@ -195,6 +196,7 @@ class Server:
             self._registry,
             timeout=config.call_timeout,
             threads=config.threads,
+            thread_queue=config.max_thread_queue,
             debug=config.debug,
             access_log=config.logging.access,
             metrics=self._metrics,
@@ -206,18 +208,25 @@ class Server:
         set_current(hub)
         try:
             await self._run_startup(app)
+            # Sanic would let no head be larger than a body may be.
+            Http.set_header_max_size(app.config.REQUEST_MAX_HEADER_SIZE)
             self.worker.context = contextvars.copy_context()
             self._mount(app)
+            tls = tls_context(config)
             self._server = await app.create_server(
                 sock=sock,
                 protocol=bound_to(self.worker),
                 backlog=BACKLOG,
-                ssl=tls_context(config),
+                ssl=tls,
                 return_asyncio_server=True,
                 debug=False,
-                asyncio_server_kwargs={"start_serving": False},
+                asyncio_server_kwargs={
+                    "start_serving": False,
+                    "ssl_handshake_timeout": config.server.head_timeout if tls is not None else None,
+                },
             )
             assert self._server is not None
+            self.worker.requesting = self._server.connections
             await self._server.startup()
             await self._server.before_start()
             if not config.watch:
@@ -245,7 +254,9 @@ class Server:
         # `app.add_task` is given in startup would only begin after it.
         info = ApplicationServerInfo(settings={"version": HTTP.VERSION_1, "port": 0}, stage=ServerStage.SERVING)
         app.state.server_info.append(info)
+        app.config.REQUEST_TIMEOUT = config.server.request_timeout
         app.config.REQUEST_MAX_SIZE = config.max_message_size
+        app.config.REQUEST_MAX_HEADER_SIZE = config.server.max_header_size
         app.config.RESPONSE_TIMEOUT = max(60, math.ceil(config.call_timeout) + 5) if config.call_timeout else _YEAR
         app.config.ACCESS_LOG = False
         app.config.FALLBACK_ERROR_FORMAT = "json"
@@ -299,6 +310,7 @@ class Server:
         set_current(None)
         worker.idle.stop()
         worker.pings.stop()
+        worker.admission.close()
         for connection in list(worker.connections):
             connection.abort()
         for protocol in list(server.connections):

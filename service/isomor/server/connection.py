@@ -53,8 +53,8 @@ class WsConnection(Connection):
     """See the module. All of it runs on the event loop's thread, but for what says otherwise."""
 
     __slots__ = (
-        "_advancing", "_bloated", "_fragments", "_goodbye", "_handshake", "_heard", "_idle", "_opening", "_outbox",
-        "_pings", "_reading", "_renewing", "_running", "_stream", "_waiting", "_worker", "closed", "enqueue",
+        "_advancing", "_bloated", "_fragments", "_full_at", "_goodbye", "_handshake", "_heard", "_idle", "_opening",
+        "_outbox", "_pings", "_reading", "_renewing", "_running", "_stream", "_waiting", "_worker", "closed", "enqueue",
         "last_active", "peer",
     )  # fmt: skip
 
@@ -74,6 +74,7 @@ class WsConnection(Connection):
         self._opening = True
         self._reading = True
         self._fragments: Fragments | None = None
+        self._full_at = 0.0  # of `Rate`
         self._heard = True
         self._bloated = False
         self._renewing = False
@@ -132,6 +133,8 @@ class WsConnection(Connection):
         if self._goodbye is not None:
             self._goodbye[1].cancel()
         self._worker.connections.discard(self)
+        if self._worker.admission.each:
+            self._worker.admission.leave(self._handshake.address(self._worker))
         self._worker.idle.drop(self._idle)
         self._worker.pings.drop(self._pings)
         if self._worker.metrics is not None:
@@ -152,6 +155,8 @@ class WsConnection(Connection):
 
     def _fail(self, code: int, reason: str) -> None:
         """Say goodbye after a fault, and hear nothing more."""
+        if code == CloseCode.MESSAGE_TOO_BIG and not self.closed:
+            self._worker.calls.met("max_message_size")
         self._end(code, reason)
         stop_hearing(self._stream)
 
@@ -162,6 +167,7 @@ class WsConnection(Connection):
         self._worker.loop.call_soon(self._fail, code, reason)
 
     def _too_slow(self) -> None:
+        self._worker.calls.met("ws.max_outbox_bytes")
         self._hang_up(CloseCode.TOO_SLOW, "Too slow: pushes were waiting to be read.")
 
     def _hang_up(self, code: int, reason: str) -> None:
@@ -286,13 +292,21 @@ class WsConnection(Connection):
     def _on_text(self, text: str) -> None:
         self.last_active = self._worker.loop.time()
         try:
-            message = messages.decode_client_message(text)
+            message = messages.decode_client_message(text, self._worker.max_depth)
         except ApiError as error:
             self._refuse(messages.read_id(text), error)
             return
         action = message.action
         if action == "API":
+            if (rate := self._worker.rate) is not None:
+                try:
+                    self._full_at = rate.take(self._full_at, self.last_active)
+                except ApiError as error:
+                    self._refuse(message.id, error, message.url_path)
+                    return
             if self._opening or len(self._running) >= self._worker.config.ws.max_calls_in_flight:
+                if self._reading and not self._opening:
+                    self._worker.calls.met("ws.max_calls_in_flight")
                 if self._waiting is None:
                     self._waiting = deque()
                 self._waiting.append(message)

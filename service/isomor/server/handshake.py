@@ -93,9 +93,12 @@ def check_websocket(head: Head) -> str:
 
 def refusal(error: ApiError) -> bytes:
     """A whole HTTP answer that refuses a handshake, and ends the connection."""
-    reasons = {400: "Bad Request", 403: "Forbidden", 426: "Upgrade Required", 503: "Service Unavailable"}
+    reasons = {400: "Bad Request", 403: "Forbidden", 426: "Upgrade Required"}
+    reasons |= {429: "Too Many Requests", 503: "Service Unavailable"}
     body = error_body(error)
     extra = "Sec-WebSocket-Version: 13\r\n" if error.status == STATUS["UPGRADE_REQUIRED"] else ""
+    if error.status in (429, 503):
+        extra += "Retry-After: 1\r\n"
     head = (
         f"HTTP/1.1 {error.status} {reasons.get(error.status, 'Error')}\r\nContent-Type: application/json\r\n{extra}"
         f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"

@@ -24,9 +24,12 @@ from .worker import App, Worker
 logger = logging.getLogger("isomor")
 
 CALLS_ROUTE: Final = "isomor_calls"
+TOO_LATE: Final = "The request did not come whole in time (server.head_timeout, server.request_timeout); send it again."
 
 _JSON: Final = "application/json"
-_BY_STATUS: Final = {status: code for code, status in STATUS.items() if code not in ("ERROR", "HTTP_REQUIRED")}
+_BY_STATUS: Final = {
+    status: code for code, status in STATUS.items() if code not in ("ERROR", "HTTP_REQUIRED", "TOO_MANY_TOPICS")
+}
 
 
 def mount(app: App, worker_of: Any) -> None:
@@ -82,6 +85,8 @@ class _Handler:
             message = f"{function.name} is called by {allowed.replace(', OPTIONS', '')}."
             raise ApiError.of("METHOD_NOT_ALLOWED", message)
         self.worker.calls.registry.find(request.path, "http")
+        protocol: Any = request.protocol
+        protocol.take_call()
         sent = self._body() if request.method == "POST" else self._query(function)
         return await self._call(function, sent)
 
@@ -92,7 +97,7 @@ class _Handler:
             charset = parameters.strip().lower().removeprefix("charset=").strip('"')
             if kind.strip().lower() != _JSON or charset not in ("", "utf-8"):
                 raise ApiError.of("UNSUPPORTED_MEDIA_TYPE", f"Send the arguments as {_JSON}.")
-        return messages.decode_http_call(request.body)
+        return messages.decode_http_call(request.body, self.worker.max_depth)
 
     def _query(self, function: Function) -> messages.HttpCall:
         args = self.request.args.get("args")
@@ -101,7 +106,7 @@ class _Handler:
         if function.cached is None:
             message = f"{function.name} is not marked @cached: POST the arguments, and GET only without any."
             raise ApiError.of("METHOD_NOT_ALLOWED", message)
-        return messages.HttpCall(messages.decode_query_args(args), self.request.args.get("hash"))
+        return messages.HttpCall(messages.decode_query_args(args, self.worker.max_depth), self.request.args.get("hash"))
 
     async def _call(self, function: Function, sent: messages.HttpCall) -> HTTPResponse:
         request = self.request
@@ -176,6 +181,8 @@ def error_response(error: ApiError) -> HTTPResponse:
     response = HTTPResponse(messages.error_body(error), status=error.status, content_type=_JSON)
     if error.code == "UPGRADE_REQUIRED":
         response.headers["upgrade"] = "websocket"
+    if error.code in ("TOO_MANY_CALLS", "UNAVAILABLE"):
+        response.headers["retry-after"] = "1"
     response.headers["cache-control"] = "no-store"
     return response
 
@@ -201,6 +208,8 @@ class Errors(ErrorHandler):
         calls = self._worker_of().calls
         if request.path in calls.registry.functions and not hasattr(request.ctx, "isomor_counted"):
             calls.refused(request.path, "http", error)
+        else:
+            calls.met(error.limit)
         return error_response(error)
 
     def default(self, request: Request, exception: Exception) -> Any:
@@ -225,7 +234,9 @@ class Errors(ErrorHandler):
         code = _BY_STATUS.get(status, "BAD_MESSAGE" if status < 500 else "INTERNAL")
         # What a route of the user's own says with a 4xx is meant for the client.
         message = _SAID.get(code) or (str(exception) if status < 500 else "") or "The request cannot be answered."
-        response = self._refuse(request, ApiError(message, code, status))
+        error = ApiError(message, code, status)
+        error.limit = _LIMITS.get(code)
+        response = self._refuse(request, error)
         response.headers.update(getattr(exception, "headers", None) or {})
         if isinstance(exception, MethodNotAllowed):
             ours = request.path in self._worker_of().calls.registry.functions
@@ -233,9 +244,11 @@ class Errors(ErrorHandler):
         return response
 
 
+_LIMITS: Final = {"TOO_LARGE": "max_message_size", "HEADERS_TOO_LARGE": "server.max_header_size"}
 _SAID: Final = {
+    "REQUEST_TIMEOUT": TOO_LATE,
     "TOO_LARGE": "The request is larger than max_message_size.",
-    "HEADERS_TOO_LARGE": "The request's headers are too large.",
+    "HEADERS_TOO_LARGE": "The request's headers are larger than server.max_header_size.",
     "UNAVAILABLE": "The server cannot answer now.",
     "INTERNAL": "Something went wrong on the server.",
 }

@@ -48,6 +48,7 @@ def look(worker: Worker, metrics: Metrics) -> None:
     """Bring up to date what others keep."""
     hub, calls = worker.hub, worker.calls
     bus = hub.stats()
+    metrics.set("isomor_http_connections", len(worker.requesting))
     metrics.set("isomor_calls_in_flight", len(calls.running))
     metrics.set("isomor_threads_waiting", calls.waiting_for_threads)
     metrics.set("isomor_topics", hub.topics)

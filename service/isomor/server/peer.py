@@ -16,7 +16,7 @@ from sanic.request import Request
 
 from .. import messages
 from ..context import Connection, WsConfig
-from ..errors import CloseCode, ConnectionClosed
+from ..errors import ApiError, CloseCode, ConnectionClosed
 from ..messages import CallId
 from ..outcome import DONE, Failed, Outcome, from_thread
 from ..push.hub import check_topic
@@ -119,6 +119,14 @@ class Peer(Connection):
             return self._gone("ctx.join")
         if self._topics is None:
             self._topics = set()
+        most = self._worker.config.ws.max_topics
+        if len(self._topics) >= most and topic not in self._topics:
+            # Those that the bus could not be had for were never joined.
+            self._topics = {each for each in self._topics if self._worker.hub.has_joined(self, each)}
+            if len(self._topics) >= most:
+                self._worker.calls.met("ws.max_topics")
+                said = f"This connection has joined {most} topics, all that ws.max_topics allows: leave one first."
+                return Failed("ctx.join", ApiError.of("TOO_MANY_TOPICS", said))
         self._topics.add(topic)
         return self._worker.hub.join(self, topic)
 

@@ -128,7 +128,7 @@ class PlainCalls:
         if len(data) < end:
             return end
         try:
-            return PlainCall(function, messages.decode_http_call(data[start:end]), end)
+            return PlainCall(function, messages.decode_http_call(data[start:end], self._worker.max_depth), end)
         except ApiError:
             return None
 

@@ -2,7 +2,7 @@
 
 Plain calls are answered from here. A WebSocket upgrade is taken before Sanic has made its task for the connection, and
 again between two requests of a connection that is kept alive: then Sanic's task is ended, and its transport goes to
-picows. A request that does not come whole in time ends its connection without an answer.
+picows. A request that does not come whole in time ends its connection, however its bytes are spread.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import time
 from typing import Any, Final
 
 from httptools import HttpParserInvalidURLError, parse_url
-from sanic.http import Stage
+from sanic.exceptions import RequestTimeout
+from sanic.http import Http, Stage
 from sanic.models.server_types import ConnInfo
 from sanic.server.protocols.websocket_protocol import WebSocketProtocol
 
@@ -30,7 +31,7 @@ from .handshake import (
     refusal,
     wants_websocket,
 )
-from .http import methods_of
+from .http import TOO_LATE, methods_of
 from .origins import check_host
 from .plain_calls import CONTEXT, PlainCall, PlainCalls
 from .request import Handshake
@@ -40,10 +41,11 @@ from .worker import Worker
 # Of these, probes and Prometheus ask each process by its address.
 _ASKED_BY_ADDRESS: Final = ("/health/live", "/health/ready", "/metrics")
 
-_LONGEST_HEAD: Final = 16 * 1024
-
 # While the server stops, whoever has just connected may say so long what it wants.
 _GRACE: Final = 1.0
+
+# Who was told that its request came too late may take so long to hear of it.
+_LINGER: Final = 1.0
 
 
 class IsomorProtocol(WebSocketProtocol):
@@ -53,7 +55,7 @@ class IsomorProtocol(WebSocketProtocol):
     how many have begun on this connection.
     """
 
-    __slots__ = ("_began", "_call", "_clock", "_needed", "_socket", "_taken", "_trusted", "requests")
+    __slots__ = ("_began", "_call", "_clock", "_full_at", "_needed", "_socket", "_taken", "_trusted", "requests")
 
     # Sanic's methods have no types, and `untyped_calls_exclude` does not reach them by way of a subclass: hence what
     # mypy is told to ignore below.
@@ -65,6 +67,8 @@ class IsomorProtocol(WebSocketProtocol):
 
     def connection_made(self, transport: Any) -> None:
         """As in Sanic, but for the task: that is made when a request is Sanic's."""
+        if self.worker.admission.refuses(transport, len(self.connections)):
+            return
         transport.set_write_buffer_limits(low=16384, high=65536)
         self.connections.add(self)
         self.transport = transport
@@ -77,6 +81,7 @@ class IsomorProtocol(WebSocketProtocol):
         self._socket = number_of_socket(transport)
         self._time = self._began = time.monotonic()
         self.requests = 0
+        self._full_at = 0.0  # of `Rate`
         self._clock = self.loop.call_later(self._patience(), self._tick)
 
     @property
@@ -99,6 +104,7 @@ class IsomorProtocol(WebSocketProtocol):
         except (SystemExit, KeyboardInterrupt) as error:
             said = RuntimeError(f"{request.method} {request.path} raised {error!r}")
             await self.app.handle_exception(request, said, run_middleware=False)  # it may have been middleware
+        self._began = time.monotonic()  # the next one may be there already, and Sanic goes on by itself
 
     async def _answers_at_the_door(self, request: Any) -> bool:
         """Answer what no route or middleware is to see: a host that is not ours, and preflights of allowed origins.
@@ -196,14 +202,34 @@ class IsomorProtocol(WebSocketProtocol):
         """Take the connection if the request is an upgrade; else say how much must have come to tell, 0: it is none."""
         if not data.startswith(b"GET "[: len(data)]):
             return 0
-        if b"\r\n\r\n" not in data:
-            return len(data) + 1 if len(data) < _LONGEST_HEAD else 0
+        end = data.find(b"\r\n\r\n")
+        if (len(data) if end < 0 else end) >= Http.HEADER_MAX_SIZE:
+            return 0  # Sanic refuses it
+        if end < 0:
+            return len(data) + 1
         if wants_websocket(data):
             self._upgrade(data)
         return 0
 
+    def take_call(self) -> None:
+        """Count a call for the rate of this connection. A proxy's carry the calls of many clients, and have none.
+
+        Raises:
+            ApiError: TOO_MANY_CALLS.
+        """
+        if self.worker.rate is not None and not self._trusted:
+            self._full_at = self.worker.rate.take(self._full_at, self.loop.time())
+
     def _start(self, plain: PlainCall) -> None:
         self.requests += 1
+        if self.worker.rate is not None:
+            try:
+                self.take_call()
+            except ApiError as error:
+                self.worker.calls.refused(plain.function.path, "http", error)
+                self._began = self._time
+                self.transport.write(self.plain.answer(None, error, keep_alive=True))  # type: ignore[union-attr]
+                return
         sent = plain.sent
         call = self.worker.calls.start(plain.function, sent.args, CONTEXT, self._answer, made_for=sent.hash)
         if not call.settled:
@@ -233,22 +259,51 @@ class IsomorProtocol(WebSocketProtocol):
             self._read_buffer()
 
     def _tick(self) -> None:
-        """End a connection where a request does not come whole in time, or none comes; Sanic's clocks see its own."""
+        """End a connection where a request does not come whole in time, or none comes."""
         now = time.monotonic()
-        if self._call is not None or not self._is_between_requests():
-            due = math.inf
-        elif self.recv_buffer or not self.requests:
-            due = self._began + self.request_timeout
-        else:
-            due = self._time + self.keep_alive_timeout
+        due, limit = self._due()
         if now < due:
             # What comes meanwhile may be due earlier, and does not touch the timer.
             self._clock = self.loop.call_later(min(due - now, self._patience()), self._tick)
-        else:
-            self.close()
+            return
+        if limit is not None:
+            self.worker.calls.met(limit)
+        if not self._is_between_requests():
+            self._clock = self.loop.call_later(_LINGER, self.close)  # Sanic would wait for the rest even then
+            if self.http is not None and self._task is not None:  # answered as in Sanic's own check_timeouts
+                self.http.exception = RequestTimeout(TOO_LATE)
+                self._task.cancel()
+            return
+        # Who has sent nothing asked nothing: some browsers connect beforehand, and would take this for an answer.
+        if self.recv_buffer and self._can_write.is_set() and self.transport is not None:
+            self.transport.write(self.plain.answer(None, ApiError.of("REQUEST_TIMEOUT", TOO_LATE), keep_alive=False))
+        self.close()
+
+    def _due(self) -> tuple[float, str | None]:
+        """When this connection is ended, unless something happens, and the limit that it has met then."""
+        head = self._began + min(self.worker.config.server.head_timeout, self.request_timeout), "server.head_timeout"
+        whole = self._began + self.request_timeout, "server.request_timeout"
+        if self._call is not None or self.transport is None:
+            return math.inf, None
+        if self._is_between_requests():
+            if self.recv_buffer:
+                return whole if b"\r\n\r\n" in self.recv_buffer else head
+            return (self._time + self.keep_alive_timeout, None) if self.requests else head
+        http = self.http
+        if http is None or self.websocket is not None:
+            return math.inf, None
+        if http.stage is Stage.REQUEST:
+            return head
+        # A body that Sanic waits for, or throws away; one that a route reads by itself is that route's to wait for.
+        if http.request_body and http.request_max_size != math.inf:
+            route = http.request.route if http.request is not None else None
+            if http.stage is Stage.IDLE or (http.stage is Stage.HANDLER and route and not route.extra.ignore_body):
+                return whole
+        return math.inf, None
 
     def _patience(self) -> float:
-        return max(0.1, min(float(self.request_timeout), float(self.keep_alive_timeout)))  # which may be 0
+        head = self.worker.config.server.head_timeout
+        return float(max(0.1, min(head, self.request_timeout, self.keep_alive_timeout)))  # which may be 0
 
     def check_timeouts(self) -> None:
         """As in Sanic, to which a connection idles while a plain call runs."""
@@ -268,6 +323,9 @@ class IsomorProtocol(WebSocketProtocol):
             if self.worker.draining:
                 raise ApiError.of("UNAVAILABLE", "The server is stopping; connect again.")
             parse_url(head.target.encode())
+            handshake = Handshake(raw, self.transport)
+            if self._trusted and self.worker.admission.each:
+                self.worker.admission.enter(handshake.address(self.worker))
         except HttpParserInvalidURLError:
             return  # Sanic knows how to refuse that
         except ApiError as error:
@@ -275,7 +333,7 @@ class IsomorProtocol(WebSocketProtocol):
             transport.write(refusal(error))
             transport.close()
             return
-        connection = WsConnection(self.worker, Handshake(raw, self.transport))
+        connection = WsConnection(self.worker, handshake)
         attach(self._let_go(), connection, key, rest, self.worker.config.max_message_size)
 
     def _check_origin(self, head: Head) -> None:
@@ -328,6 +386,8 @@ class IsomorProtocol(WebSocketProtocol):
         """As in Sanic; and a plain call that runs is cancelled, where `cancel_on_disconnect` says so."""
         if hasattr(self, "_clock"):
             self._clock.cancel()
+            if self.worker.admission.each and self.conn_info is not None:
+                self.worker.admission.leave(self.conn_info.client_ip)
             super().connection_lost(exc)  # type: ignore[no-untyped-call]
             if self._call is not None and self.worker.config.cancel_on_disconnect:
                 self._call.cancel()

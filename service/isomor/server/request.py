@@ -65,6 +65,11 @@ class Handshake:
         self._transport = transport
         self._peername = transport.get_extra_info("peername")
 
+    def address(self, worker: Worker) -> str:
+        """The client's address, as trusted proxies tell it."""
+        peer = self._peername[0] if isinstance(self._peername, tuple) else ""
+        return self.request(worker.app).ip if worker.proxies.trusts(peer) else peer
+
     def request(self, app: App) -> Request:
         """The request, as Sanic would have made it."""
         head = parse_head(self._raw)
