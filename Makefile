@@ -58,6 +58,15 @@ test-other: test-setup ## The tests that depend on Python itself, on OTHER=3.13
 conformance: .venv/.dev ## Run the cases of RFC 6455, into docs/websocket-conformance.md
 	@exec $(BIN)/python tests/conformance.py
 
+# What is found goes to .fuzz/: inputs that reach more, and those that fail.
+TARGET ?= websocket
+SECONDS ?= 600
+
+.PHONY: fuzz
+fuzz: .venv/.dev ## Look for inputs that break TARGET=websocket, messages or http, for SECONDS=600
+	@mkdir -p .fuzz/$(TARGET)
+	@exec $(BIN)/python tests/fuzz/run.py $(TARGET) -corpus=.fuzz/$(TARGET) -artifact_prefix=.fuzz/ -max_total_time=$(SECONDS) $(ARGS)
+
 .PHONY: e2e
 e2e: test-setup ## Build the images, and test them and the compose stack; needs a container engine
 	@docker info >/dev/null 2>&1 || { echo "make e2e: no container engine answers \`docker info\`: start it, or install Docker" >&2; exit 1; }

@@ -94,6 +94,15 @@ def test_number_that_is_out_of_range_is_the_callers_fault(server, args, name):
     assert response.status_code in (400, 422)
 
 
+def test_wrong_message_with_half_a_character_for_its_id_is_answered(server):
+    with server.raw_ws() as ws:
+        ws.send(TEXT, b'{"action":"API","id":"\\ud800"}')
+        answer = ws.receive_json()
+        assert (answer["id"], answer["code"]) == (None, "BAD_MESSAGE")
+        ws.send_bytes(call("add", 1, 2, call_id=3))
+        assert ws.receive_json() == {"action": "API_RES", "id": 3, "payload": 3}
+
+
 @pytest.mark.parametrize("origin", ["http://[", "http://[::1", "://", "x", "http://a b", "http://@", "http://[]:x"])
 def test_malformed_origin_is_refused(server, origin):
     assert server.post("add", 1, 2, headers={"Origin": origin}).status_code == 403

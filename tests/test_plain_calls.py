@@ -246,6 +246,8 @@ HEADERS = [
     "Expect: 100-continue",
     "Expect: nothing",
     "Upgrade: h2c",
+    "Connection: Upgrade\r\nUpgrade: websocket",
+    "Connection: Upgrade\r\nUpgrade: h2c",
     "Host: other",
     "Host:",
     "X: a\nContent-Length: 3",

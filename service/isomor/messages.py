@@ -127,9 +127,18 @@ def read_id(text: str) -> CallId:
     except (ValueError, RecursionError):
         return None
     found = value.get("id") if isinstance(value, dict) else None
-    if isinstance(found, str) and len(found) <= 64:
+    if isinstance(found, str) and len(found) <= 64 and _is_text(found):
         return found
     return found if isinstance(found, int) and not isinstance(found, bool) else None
+
+
+def _is_text(value: str) -> bool:
+    """Whether it can be sent back: half of a surrogate pair cannot."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _bad_message(error: Exception) -> ApiError:

@@ -191,7 +191,7 @@ def _parse(raw: bytes) -> _Head | None:
     head = _Head()
     try:
         httptools.HttpRequestParser(head).feed_data(raw)
-    except httptools.HttpParserError:
+    except (httptools.HttpParserError, httptools.HttpParserUpgrade):
         return None
     headers = head.headers
     # A header that is there twice, a line that is folded or ends by a bare LF, space behind a value: lines tell.
