@@ -54,6 +54,10 @@ test-other: test-setup ## The tests that depend on Python itself, on OTHER=3.13
 	@UV_PROJECT_ENVIRONMENT=.venv-$(OTHER) $(UV) sync --quiet --frozen --python "$$(sh tools/find-python $(OTHER))"
 	@exec .venv-$(OTHER)/bin/python -m pytest $(OTHER_TESTS) $(ARGS)
 
+.PHONY: stress
+stress: test-setup ## Faults under load: 5,000 connections while things break; takes five minutes
+	@exec $(BIN)/python -m tests.stress $(ARGS)
+
 .PHONY: e2e
 e2e: test-setup ## Build the images, and test them and the compose stack; needs a container engine
 	@docker info >/dev/null 2>&1 || { echo "make e2e: no container engine answers \`docker info\`: start it, or install Docker" >&2; exit 1; }

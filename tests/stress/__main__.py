@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import resource
+import shutil
 import sys
 import tempfile
 import time
@@ -22,6 +23,8 @@ def main() -> int:
     parser.add_argument("--connections", type=int, default=5000, help="how many (5000)")
     parser.add_argument("--seconds", type=float, default=5, help="how long each load lasts with nothing broken (5)")
     parser.add_argument("--ping-seconds", type=int, default=5, help="ws.ping_seconds of the service (5)")
+    # A process keeps as much memory as it once needed, and chance decides about that: two loads find more of it.
+    parser.add_argument("--warm-ups", type=int, default=2, help="loads before anything breaks (2)")
     parser.add_argument(
         "--workers", type=int, nargs="+", default=[1, 2], help="services to run, one after the other (1 2)"
     )
@@ -31,10 +34,14 @@ def main() -> int:
         return 2
     report = Report()
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="isomor-stress-") as folder:
-        for workers in options.workers:
-            size = Size(options.connections, options.seconds, options.ping_seconds)
-            run(Path(folder) / str(workers), workers, size, report)
+    folder = Path(tempfile.mkdtemp(prefix="isomor-stress-"))
+    for workers in options.workers:
+        size = Size(options.connections, options.seconds, options.ping_seconds, options.warm_ups)
+        run(folder / str(workers), workers, size, report)
+    if report.wrong:
+        print(f"\nLogs, books and journals: {folder}")
+    else:
+        shutil.rmtree(folder)
     print(f"\n{time.monotonic() - began:.0f} seconds in all.")
     return report.end()
 

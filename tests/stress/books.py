@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-ANSWERED, REFUSED, CLOSED, UNANSWERED = "answered", "refused", "closed", "unanswered"
+# What becomes of a call. CLOSED: the connection went before the answer. LEFT: its caller went.
+ANSWERED, REFUSED, CLOSED, LEFT, UNANSWERED = OUTCOMES = "answered", "refused", "closed", "left", "unanswered"
 _EXAMPLES = 5
 
 
@@ -116,7 +117,7 @@ class Books:
         share = {name: latencies[int(len(latencies) * part)] if latencies else 0.0 for name, part in _SHARES}
         figures: dict[str, object] = {
             "made": self.outcomes.total(),
-            **{outcome: self.outcomes[outcome] for outcome in (ANSWERED, REFUSED, CLOSED, UNANSWERED)},
+            **{outcome: self.outcomes[outcome] for outcome in OUTCOMES},
             "refusals": dict(self.refusals),
             "closes": dict(self.closes),
             "attempts": dict(self.attempts),

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
-from .books import ANSWERED, CLOSED, REFUSED, Books, Subscription, Topic
+from .books import ANSWERED, CLOSED, LEFT, REFUSED, Books, Subscription, Topic
 
 _BIND_WITHOUT_PORT = 24  # IP_BIND_ADDRESS_NO_PORT: the port is chosen when connecting, for each peer its own
 NARROW = 8192  # the receive buffer of a reader that will stall
@@ -55,6 +55,7 @@ class Client(WSListener):
         self._on_end = on_end
         self._next_id = 1
         self._open = False
+        self._lost = CLOSED  # what becomes of calls that have no answer at the end
         self.transport: WSTransport
 
     async def open(self, port: int, address: str, *, narrow: bool = False) -> None:
@@ -102,6 +103,11 @@ class Client(WSListener):
         if self._open:
             self.transport.underlying_transport.abort()
 
+    def leave(self) -> None:
+        """End it without waiting for answers."""
+        self._lost = LEFT
+        self.abort()
+
     def on_ws_connected(self, transport: WSTransport) -> None:
         self.transport = transport
         self._open = True
@@ -113,9 +119,16 @@ class Client(WSListener):
             transport.send_close(self.code)
             transport.disconnect()
         elif frame.msg_type == WSMsgType.TEXT:
-            message = _decode(frame.get_payload_as_memoryview())
+            try:
+                message = _decode(frame.get_payload_as_memoryview())
+            except msgspec.DecodeError:
+                self.books.faults.add("a frame that is no message", f"{frame.get_payload_as_bytes()[:100]!r}")
+                return
             if message.action == "PUSH":
-                self.on_push(message)
+                if message.topic in self.subscriptions:
+                    self.on_push(message)
+                else:
+                    self.books.faults.add("a push of a topic that it has not joined", str(message.topic))
             elif message.action == "GAP":
                 if message.topic in self.subscriptions:
                     self.books.gaps += 1
@@ -167,7 +180,7 @@ class Client(WSListener):
             self.joined.set_exception(ConnectionError(f"closed with {self.code} before it had joined"))
             self.joined.exception()  # it may be nobody's by then
         self.books.closes[f"{self.code} {self.worker}"] += 1
-        self.give_up(CLOSED)
+        self.give_up(self._lost)
         self._on_end(self)
 
 

@@ -99,6 +99,12 @@ class Load:
                 client.close()
         return await self.ended()
 
+    async def break_off(self) -> dict[str, Any]:
+        """All connections break, as when a network is lost; they come back."""
+        for client in self._clients:
+            client.leave()
+        return {}
+
     async def stay_away(self) -> dict[str, Any]:
         """From now on, those who are closed do not come back."""
         self._back = False
@@ -116,6 +122,8 @@ class Load:
     async def run(self, calls: float, pushes: float) -> dict[str, Any]:
         """Make so many calls, and publish so often, a second, until `stop`."""
         self._stop_ticking()
+        for topic in self._topics:
+            topic.mark = None
         self._ticker = asyncio.create_task(self._tick(calls, pushes))
         return {}
 
@@ -162,12 +170,6 @@ class Load:
             self._ticker.cancel()
             self._ticker = None
 
-    async def fault(self) -> dict[str, Any]:
-        """Something breaks: until `settle`, pushes may be refused, or be lost with a GAP."""
-        for topic in self._topics:
-            topic.mark = None
-        return {}
-
     async def settle(self) -> dict[str, Any]:
         """Wait until all have joined and got a push of their topic that was made since; all later ones must arrive."""
         began = time.monotonic()
@@ -205,6 +207,10 @@ class Load:
             checked += topic.taken + 1 - topic.mark
         return self._report() | {"checked": checked}
 
+    async def figures(self) -> dict[str, Any]:
+        """What has been met since the last figures."""
+        return self._report()
+
     def _report(self) -> dict[str, Any]:
         self.books.judge_holes()
         self.books.save()
@@ -215,7 +221,8 @@ class Load:
     async def stall(self, connections: int, topic: str) -> dict[str, Any]:
         """Open so many more, that have joined this topic and stop to read."""
         topics = [Topic(topic)]
-        self._readers = [Reader(self.books, topics, lambda _: None) for _ in range(connections)]
+        books = Books(self.books.file)  # of their own: what they miss is told by the code they are closed with
+        self._readers = [Reader(books, topics, lambda _: None) for _ in range(connections)]
         await asyncio.gather(*(reader.open(self._port, self._address(0), narrow=True) for reader in self._readers))
         for reader in self._readers:
             reader.stall()

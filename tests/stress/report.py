@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from .books import OUTCOMES
+
 
 class Report:
     """Prints as it goes; `wrong` is what must not have been."""
@@ -35,8 +37,7 @@ class Report:
 
     def load(self, figures: dict[str, Any]) -> None:
         """What the load has met since it was last asked."""
-        counts = ("answered", "refused", "closed", "unanswered")
-        self.row("calls", f"{figures['made']:,} made", *(f"{figures[key]:,} {key}" for key in counts if figures[key]))
+        self.row("calls", f"{figures['made']:,} made", *(f"{figures[key]:,} {key}" for key in OUTCOMES if figures[key]))
         if figures["refusals"]:
             self.row("refused with", _counts(figures["refusals"]))
         if figures["closes"]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
+import socket
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +19,9 @@ API = Path(__file__).parent / "api"
 PATIENCE = 30.0
 SETTLING = 15.0  # seconds that descriptors and tasks have to be as they were
 THREADS = 4
-OUTAGE_BUFFER = 2  # seconds that pushes wait for Redis
+# Of plain functions, and of what the service itself has to do in threads (asyncio's own pool).
+MOST_THREADS = THREADS + min(32, (os.cpu_count() or 1) + 4)
+OUTAGE_BUFFER = 3  # seconds that pushes wait for Redis
 
 
 @dataclass(frozen=True)
@@ -44,8 +48,10 @@ class System:
         self.journal = folder / "journal"
         folder.mkdir(parents=True, exist_ok=True)
         self.journal.touch()
-        self.redis = RedisServer(folder / "redis").start()
+        self.redis = RedisServer(folder / "redis")
+        self.redis.port = _lasting_port()
         stack.callback(self.redis.kill)
+        self.redis.start()
         self.server = Server(
             folder / "server",
             API,
@@ -77,8 +83,8 @@ class System:
         return [int(pid) for pid in _read(f"/proc/{self.server.pid}/task/{self.server.pid}/children").split()]
 
     def kill_worker(self) -> int:
-        """Kill one of the workers: its process."""
-        pid = self.pids()[0]
+        """Kill the worker that was started last: its process."""
+        pid = self.pids()[-1]
         os.kill(pid, signal.SIGKILL)
         wait_until(lambda: pid not in self.pids(), "the killed worker to be gone")
         return pid
@@ -110,6 +116,15 @@ class System:
                 if sample.name == name and labels.items() <= sample.labels.items():
                     return sample.value
         return 0
+
+
+def _lasting_port() -> int:
+    """A free port that the system gives to nobody while Redis is away: below those of connections (32768 and up)."""
+    while True:
+        port = random.randrange(20_000, 30_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def _read(path: str) -> str:
