@@ -67,6 +67,10 @@ fuzz: .venv/.dev ## Look for inputs that break TARGET=websocket, messages or htt
 	@mkdir -p .fuzz/$(TARGET)
 	@exec $(BIN)/python tests/fuzz/run.py $(TARGET) -corpus=.fuzz/$(TARGET) -artifact_prefix=.fuzz/ -max_total_time=$(SECONDS) $(ARGS)
 
+.PHONY: stress
+stress: test-setup ## Faults under load: 5,000 connections while things break; takes five minutes
+	@exec $(BIN)/python -m tests.stress $(ARGS)
+
 .PHONY: e2e
 e2e: test-setup ## Build the images, and test them and the compose stack; needs a container engine
 	@docker info >/dev/null 2>&1 || { echo "make e2e: no container engine answers \`docker info\`: start it, or install Docker" >&2; exit 1; }

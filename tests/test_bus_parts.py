@@ -22,7 +22,9 @@ from isomor.push.notices import Notices
 from isomor.push.patience import Backoff, LoopClock, end, first_end, is_set_within, within
 from isomor.push.receipt import Receipt
 from isomor.push.redis_bus import RedisBus
+from isomor.push.redis_lane import Lane
 from isomor.push.redis_link import refusal
+from isomor.push.redis_outbox import Outbox
 from isomor.push.redis_topology import SLOTS, Topology
 from isomor.push.redis_url import Address, Kind, read_target
 from isomor.push.sequences import REPEAT, UNKNOWN, Counters, Ledger
@@ -436,3 +438,60 @@ def test_a_refusal_is_told_from_an_outage(error: Exception, final: bool) -> None
     wrapped = RedisConnectionError("wrapped")
     wrapped.__cause__ = error
     assert (refusal(wrapped) is not None) == final
+
+
+class _Redis:
+    """A connection that takes publishes and confirms them."""
+
+    def __init__(self) -> None:
+        self.published: list[Envelope] = []
+
+    async def send(self, commands: list[tuple[bytes, ...]]) -> None:
+        self.published += [unpack(body, 0) for _, _, body in commands]
+
+    async def read(self) -> int:
+        return 1
+
+    async def close(self) -> None:
+        pass
+
+
+class _Events:
+    asks_role = False
+
+    def role(self, _reply: Any) -> None:
+        pass
+
+    def lane_up(self) -> None:
+        pass
+
+    def lane_down(self, error: BaseException) -> None:
+        raise error
+
+
+def test_what_expires_as_it_is_about_to_leave_is_not_sent_without_its_body() -> None:
+    async def scenario() -> None:
+        outbox, redis = Outbox(5, 1_000_000, Notices(logging.getLogger("isomor.bus"))), _Redis()
+
+        async def dial() -> Any:
+            # The first in line when the loop comes round: after the messages are loaded, before they are sent.
+            asyncio.get_running_loop().call_soon(outbox.settle, lane.queue[0], BusUnavailable("too late"))
+            return redis
+
+        lane = Lane(outbox, dial, _Events(), command=b"PUBLISH", publisher=b"publishr", prefix_bytes=0, deadline=5)
+        outbox.reroute({0: lane}, lambda _wire: lane)
+        late = outbox.add("a", b"a", b"first")
+        sent = outbox.add("a", b"a", b"second")
+        task = asyncio.create_task(lane.run())
+        try:
+            await asyncio.wait_for(sent, 5)
+            with pytest.raises(BusUnavailable, match="too late"):
+                await late
+            assert [(envelope.number, envelope.lost, envelope.body) for envelope in redis.published] == [
+                (2, 1, b"second")
+            ]
+        finally:
+            await end(task)
+            outbox.close()
+
+    run(scenario())

@@ -177,6 +177,8 @@ class Lane:
         commands: list[tuple[bytes, ...]] = [(b"ROLE",)] if asks_role else []
         if probe is not None:
             commands.append((self._command, probe[0], probe[1]))
+        # This task begins a moment after they were loaded. What has expired meanwhile has failed, and has no body left.
+        messages = [message for message in messages if not message.settled]
         commands += [(self._command, message.wire, self._packed(message)) for message in messages]
         refused: list[tuple[Message, Exception]] = []
         confirmed: dict[str, int] = {}

@@ -17,7 +17,10 @@ BACKLOG: Final = 4096
 
 
 def bind(config: Config, port: int, *, shared: bool = False) -> socket.socket:
-    """A listening socket.
+    """A listening socket; one that others share listens only once its worker serves.
+
+    Who comes early to the only worker waits. Of several the kernel would give connections to one that is still
+    starting, such as in place of one that has died, while the others could answer them at once.
 
     Args:
         config: the settings.
@@ -30,13 +33,32 @@ def bind(config: Config, port: int, *, shared: bool = False) -> socket.socket:
     host = config.server.host
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
-        sock = socket.create_server((host, port), family=family, backlog=BACKLOG, reuse_port=shared)
+        sock = (
+            _bind_shared(family, host, port)
+            if shared
+            else socket.create_server((host, port), family=family, backlog=BACKLOG)
+        )
     except OSError as error:
         why = error.strerror or str(error)
         in_use = "stop what uses it, or take another by ISOMOR_PORT"
         fix = in_use if error.errno == errno.EADDRINUSE else "check server.host and server.port"
         raise ConfigError([f"server.host={host!r}, server.port={port}: cannot listen there: {why}; {fix}"]) from None
     sock.setblocking(False)
+    return sock
+
+
+def _bind_shared(family: int, host: str, port: int) -> socket.socket:
+    """As `socket.create_server` does with `reuse_port`, but for that it does not listen."""
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind((host, port))
+    except BaseException:
+        sock.close()
+        raise
     return sock
 
 
