@@ -560,7 +560,7 @@ def test_connections(tmp_path: Path) -> None:
 
 
 def test_calls_per_second(tmp_path: Path) -> None:
-    said = fault(tmp_path, {"ISOMOR_MAX_CALLS_BURST": "50"})
+    said = fault(tmp_path, {"ISOMOR_MAX_CALLS_BURST": "50", "ISOMOR_MAX_CALLS_PER_SECOND": "0"})
     assert said.startswith("max_calls_burst = 50 (environment ISOMOR_MAX_CALLS_BURST) limits nothing")
     assert "ISOMOR_MAX_CALLS_PER_SECOND" in said
     config = load(tmp_path, {"ISOMOR_MAX_CALLS_BURST": "50", "ISOMOR_MAX_CALLS_PER_SECOND": "10"}).config

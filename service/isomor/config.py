@@ -170,10 +170,10 @@ class Config:
     max_message_size: int = _setting("1MiB", kinds.SIZE, "Largest message or body that a client may send.")
     max_json_depth: int = _setting(128, kinds.integer(8, 512), "How many levels deep the JSON of a call may be nested.")
     max_calls_per_second: int = _setting(
-        0, kinds.integer(0, 1_000_000), "Calls per second of one connection, in the long run; 0: as many as it likes."
+        10_000, kinds.integer(0, 1_000_000), "Calls per second of one connection, in the long run; 0: any number."
     )
     max_calls_burst: int = _setting(
-        100, kinds.integer(1, 1_000_000), "Calls that it may make at once, before max_calls_per_second holds it back."
+        0, kinds.integer(0, 1_000_000), "Calls that it may make at once before that; 0: as many as in a second."
     )
     threads: int = _setting(32, kinds.integer(1, 10_000), "Threads that run the functions written with plain def.")
     max_thread_queue: int = _setting(
@@ -327,7 +327,7 @@ def _contradictions(values: Mapping[str, Any], sources: Mapping[str, str]) -> It
             f"server.max_connections = {most} ({sources['server.max_connections']}) and would never be met; lower it"
         )
     burst = values.get("max_calls_burst", 0)
-    if burst and burst != _BY_KEY["max_calls_burst"].default and values.get("max_calls_per_second") == 0:
+    if burst and values.get("max_calls_per_second") == 0:
         yield (
             f"max_calls_burst = {burst} ({sources['max_calls_burst']}) limits nothing without max_calls_per_second; "
             f"set ISOMOR_MAX_CALLS_PER_SECOND too, or neither"

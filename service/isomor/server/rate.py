@@ -25,7 +25,8 @@ class Rate:
     @classmethod
     def of(cls, config: Config) -> Rate | None:
         """The rule of the settings; None where they have none."""
-        return cls(config.max_calls_per_second, config.max_calls_burst) if config.max_calls_per_second else None
+        per_second = config.max_calls_per_second
+        return cls(per_second, config.max_calls_burst or per_second) if per_second else None
 
     def take(self, full_at: float, now: float) -> float:
         """Count a call.
