@@ -55,7 +55,7 @@ test-other: test-setup ## The tests that depend on Python itself, on OTHER=3.13
 	@exec .venv-$(OTHER)/bin/python -m pytest $(OTHER_TESTS) $(ARGS)
 
 .PHONY: stress
-stress: test-setup ## Faults under load: 5,000 connections while things break; takes five minutes
+stress: test-setup ## Faults under load: 5,000 connections while things break; takes six minutes
 	@exec $(BIN)/python -m tests.stress $(ARGS)
 
 .PHONY: e2e
