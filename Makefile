@@ -68,7 +68,7 @@ fuzz: .venv/.dev ## Look for inputs that break TARGET=websocket, messages or htt
 	@exec $(BIN)/python tests/fuzz/run.py $(TARGET) -corpus=.fuzz/$(TARGET) -artifact_prefix=.fuzz/ -max_total_time=$(SECONDS) $(ARGS)
 
 .PHONY: stress
-stress: test-setup ## Faults under load: 5,000 connections while things break; takes five minutes
+stress: test-setup ## Faults under load: 5,000 connections while things break; takes six minutes
 	@exec $(BIN)/python -m tests.stress $(ARGS)
 
 .PHONY: e2e
