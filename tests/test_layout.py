@@ -19,6 +19,7 @@ ORDER = [
     "_sources",
     "config",
     "logs",
+    "unsendable",
     "messages",
     "outcome",
     "context",

@@ -25,6 +25,7 @@ from .loader import Registry
 from .messages import encode
 from .metrics.recorder import Metrics
 from .signature import Transport
+from .unsendable import Unsendable, code_of_the_users
 
 logger = logging.getLogger("isomor")
 access_logger = logging.getLogger("isomor.access")
@@ -51,7 +52,7 @@ else:
 def _text(error: BaseException) -> str:
     try:
         return f"{type(error).__name__}: {error}"
-    except Exception:  # its own __str__ fails
+    except BaseException:  # its own __str__ fails
         return type(error).__name__
 
 
@@ -182,7 +183,7 @@ class Calls:
                 result = await function.bare(*args)
             else:
                 result = await function.run(args, call.ctx, self._executor)
-            payload = encode(result)
+            payload = encode(result, "result")
         except ApiError as error:
             call.settle(None, error)
         except BusUnavailable as error:
@@ -206,7 +207,10 @@ class Calls:
     def internal(self, error: BaseException, name: str) -> ApiError:
         """Log what went wrong under an id of its own, and give the error that tells the client that id alone."""
         error_id = secrets.token_hex(8)
-        logger.error("%s failed, errorId %s", name, error_id, exc_info=error)
+        if isinstance(error, Unsendable):  # its own traceback has nothing of the user's
+            logger.error("%s failed, errorId %s: %s", name, error_id, error, exc_info=code_of_the_users(error))
+        else:
+            logger.error("%s failed, errorId %s", name, error_id, exc_info=error)
         message = _text(error) if self._debug else "Something went wrong on the server."
         answer = ApiError.of("INTERNAL", message)
         answer.error_id = error_id

@@ -221,7 +221,7 @@ class Hub:
         """See `isomor.push`; from any thread."""
         try:
             channel, body = address(payload, topic, to)
-        except (TypeError, ValueError, RecursionError) as error:
+        except ValueError as error:  # Unsendable is one
             return Failed("push", error)
         kind = "topic" if topic is not None else "connection" if to is not None else "all"
         if threading.get_ident() == self._thread:

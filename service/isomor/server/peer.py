@@ -86,7 +86,7 @@ class Peer(Connection):
     def push(self, payload: Any, call_id: CallId) -> Outcome:
         try:
             frame = messages.text_frame(messages.push_message(messages.encode(payload), None, call_id))
-        except (TypeError, ValueError, RecursionError) as error:
+        except ValueError as error:  # Unsendable is one
             return Failed("ctx.push", error)
         return self._on_loop("ctx.push", lambda: self._push_to_caller(frame))
 
