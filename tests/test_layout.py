@@ -28,6 +28,8 @@ ORDER = [
     "defaults",
     "signature",
     "functions",
+    "stacks",
+    "stragglers",
     "loader",
     "metrics",
     "calls",

@@ -25,6 +25,7 @@ from .loader import Registry
 from .messages import encode
 from .metrics.recorder import Metrics
 from .signature import Transport
+from .stragglers import Stragglers
 from .unsendable import Unsendable, code_of_the_users
 
 logger = logging.getLogger("isomor")
@@ -96,6 +97,7 @@ class Call:
         self.settle(None, error or ApiError.of("CANCELLED", f"{self.function.name} was cancelled."))
         if self._task is not None:
             self._task.cancel()
+            self._calls._stragglers.look()
 
     def _time_out(self) -> None:
         seconds = self._calls.timeout
@@ -135,6 +137,7 @@ class Calls:
         self._access_log = access_log
         self._tasks: set[asyncio.Task[None]] = set()
         self._all_done = asyncio.Event()
+        self._stragglers = Stragglers(self._loop, self._tasks, self.running, self._thread_ids)
 
     def start(
         self,
@@ -195,6 +198,8 @@ class Calls:
             # Nothing that user code raises ends the server: neither SystemExit nor a stray CancelledError.
             if not call.settled:
                 call.settle(None, self.internal(error, call.function.name))
+            elif not isinstance(error, asyncio.CancelledError):
+                logger.warning("%s failed after it was cancelled", call.function.name, exc_info=error)
         else:
             call.settle(payload, None)
 
@@ -233,6 +238,9 @@ class Calls:
                 extra={"call": call.function.name, "transport": call.ctx.type, "code": error.code if error else "OK"},
             )
 
+    def _thread_ids(self) -> list[int]:
+        return [thread.ident or 0 for thread in self._executor._threads]
+
     @property
     def waiting_for_threads(self) -> int:
         """How many calls of plain functions wait for a thread."""
@@ -253,6 +261,7 @@ class Calls:
 
     async def close(self) -> None:
         """Cancel what still runs, and let go of the threads."""
+        self._stragglers.stop()
         for task in list(self._tasks):
             task.cancel()
         if self._tasks:

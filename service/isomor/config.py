@@ -139,6 +139,9 @@ class Logging:
     level: str = _setting("info", kinds.choice("debug", "info", "warning", "error"), "Least level that is logged.")
     format: str = _setting("text", kinds.choice("text", "json"), "Text for people, or one JSON object a line.")
     access: bool = _setting(False, kinds.BOOLEAN, "Log a line for every call, without arguments and cookies.")
+    blocked_seconds: float = _setting(
+        1, kinds.SECONDS, "Seconds that a function may block the event loop before a warning names it; 0: no warning."
+    )
 
 
 @dataclass(frozen=True, slots=True)

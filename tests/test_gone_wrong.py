@@ -1,0 +1,290 @@
+"""User functions that go wrong: whoever called is answered, everybody else is served, and the log says who it was."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from harness import CallFailed, Server, WebSocket, wait_until
+
+API: dict[str, str] = {
+    "hello.py": "async def hello() -> str: return 'hello'",
+    "hello_thread.py": "def hello_thread() -> str: return 'hello'",
+    # ---- Blocks the loop
+    "lib/slow.py": "import time\ndef compute(seconds): time.sleep(seconds)",
+    "blocks.py": """
+from .lib.slow import compute
+async def blocks(seconds: float) -> None:
+    compute(seconds)
+""",
+    "spins.py": """
+import time
+async def spins(seconds: float) -> None:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until: pass
+""",
+    "blocks_later.py": """
+import asyncio
+from .lib.slow import compute
+async def of_its_own(seconds): compute(seconds)
+async def blocks_later(seconds: float) -> None:
+    task = asyncio.create_task(of_its_own(seconds))
+    await asyncio.wait([task])
+""",
+    "blocks_spawned.py": """
+from isomor import WsContext
+from .lib.slow import compute
+async def blocks_spawned(ctx: WsContext, seconds: float) -> None:
+    async def work(): compute(seconds)
+    ctx.spawn(work())
+""",
+    # ---- Never returns
+    "never.py": """
+import asyncio
+ended = []
+async def never() -> None:
+    try:
+        await asyncio.Event().wait()
+    finally:
+        ended.append(1)
+""",
+    "ended.py": "from . import never\nasync def ended() -> int: return len(never.ended)",
+    "_gate.py": "import threading\ngate = threading.Event()",
+    "close_gate.py": "from ._gate import gate\nasync def close_gate() -> None: gate.clear()",
+    "open_gate.py": "from ._gate import gate\nasync def open_gate() -> None: gate.set()",
+    "never_thread.py": """
+from ._gate import gate
+def never_thread() -> None:
+    gate.wait(600)
+""",
+    "swallows.py": """
+import asyncio
+from ._gate import gate
+async def swallows() -> str:
+    while not gate.is_set():
+        try:
+            await asyncio.sleep(0.05)
+        except asyncio.CancelledError:
+            pass
+    return "too late"
+""",
+    "fails_late.py": """
+import asyncio
+async def fails_late() -> None:
+    try:
+        await asyncio.sleep(600)
+    finally:
+        raise SystemExit("as it wound up")
+""",
+    "cancels_itself.py": """
+import asyncio
+async def cancels_itself() -> None:
+    asyncio.current_task().cancel()
+    await asyncio.sleep(600)
+""",
+    "cancels_and_returns.py": """
+import asyncio
+async def cancels_and_returns() -> str:
+    asyncio.current_task().cancel()
+    return "returned"
+""",
+    # ---- Ends the server
+    "exits_in_task.py": """
+from __future__ import annotations
+import asyncio, sys, signal
+done = []
+async def leaves(how: str) -> None:
+    await asyncio.sleep(0)
+    if how == "SystemExit": sys.exit(3)
+    raise KeyboardInterrupt
+def read(task):
+    done.append(type(task.exception()).__name__)
+async def exits_in_task(how: str, where: str) -> list[str]:
+    done.clear()
+    loop = asyncio.get_running_loop()
+    if where == "task":
+        task = asyncio.create_task(leaves(how))
+        task.add_done_callback(read)
+        await asyncio.wait([task])
+    elif where == "gather":
+        await asyncio.gather(leaves(how))
+    elif where == "group":
+        async with asyncio.TaskGroup() as group:
+            group.create_task(leaves(how))
+    elif where == "thread":
+        await asyncio.to_thread(sys.exit)
+    else:
+        loop.call_later(0.001, sys.exit)
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0)
+    return done
+""",
+}
+
+ENVIRONMENT = {"ISOMOR_LOGGING_BLOCKED_SECONDS": "0.2", "ISOMOR_CALL_TIMEOUT": "0.5", "ISOMOR_THREADS": "4"}
+
+WAYS = ["plain", "sanic", "ws"]
+
+
+@pytest.fixture(scope="module")
+def server(serve_module: Callable[..., Server]) -> Server:
+    return serve_module(API, env=ENVIRONMENT)
+
+
+@pytest.fixture
+def other(server: Server) -> Iterator[WebSocket]:
+    """Somebody else, who is connected all the while and is served before and after."""
+    with server.ws() as ws:
+        assert ws.call("hello") == "hello"
+        yield ws
+        assert ws.call("hello") == "hello"
+        assert server.call("hello") == "hello"
+
+
+Way = Callable[..., Any]
+
+
+@pytest.fixture(params=WAYS)
+def way(request: pytest.FixtureRequest, server: Server) -> Iterator[Way]:
+    """Calls by one of the ways that there are: HTTP without Sanic, HTTP by Sanic, WebSocket."""
+    if request.param == "ws":
+        with server.ws() as ws:
+            yield ws.call
+    elif request.param == "plain":
+        yield server.call
+    else:  # what says `close` is left to Sanic
+        yield lambda name, *args: server.call(name, *args, headers={"connection": "close"})
+
+
+def fails(way: Way, name: str, *args: Any) -> CallFailed:
+    with pytest.raises(CallFailed) as caught:
+        way(name, *args)
+    return caught.value
+
+
+# ---- The loop stands still ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "who", "where"),
+    [
+        ("blocks", "blocks", "api/lib/slow.py:2, in compute"),
+        ("spins", "spins", "api/spins.py:5, in spins"),
+        ("blocks_later", "of_its_own", "api/lib/slow.py:2, in compute"),
+        ("blocks_spawned", "blocks_spawned.<locals>.work", "api/lib/slow.py:2, in compute"),
+    ],
+)
+def test_who_blocks_the_loop_is_named_while_it_does_and_after(server, other, name, who, where):
+    before = len(server.log)
+    with server.ws() as ws:
+        ws.send_call(name, 0.5)  # which may well take longer than calls may
+        wait_until(lambda: f"{who} has blocked the event loop for " in server.log[before:], "the end in the log")
+        log = server.log[before:]
+    while_it_did = rf"WARNING {re.escape(who)} blocks the event loop, for \d+\.\d s so far, at {re.escape(where)}: "
+    assert re.search(while_it_did, log)
+    assert "plain def" in log
+
+
+def test_who_does_not_block_it_is_not_named(server, other):
+    before = len(server.log)
+    assert server.call("hello_thread") == "hello"
+    fails(server.call, "never")
+    assert "blocks the event loop" not in server.log[before:]
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_loop_that_never_goes_on_does_not_outlive_its_drain(serve, number):
+    """Asked to stop once, it gets as long as draining may take; asked twice, no time at all."""
+    env = {"ISOMOR_SERVER_DRAIN_SECONDS": "0" if number == 1 else "600", "ISOMOR_LOGGING_BLOCKED_SECONDS": "0.2"}
+    server = serve({"spins.py": API["spins.py"]}, env=env)
+    with server.raw() as raw:
+        raw.request("POST", "/isomor/api/spins", b'{"args":[3600]}', {"Content-Type": "application/json"})
+        server.wait_for_log("spins blocks the event loop, for ")
+        server.signal(signal.SIGTERM)
+        if number == 2:
+            wait_until(lambda: server.signal() or not server.running, "its end")  # two at once are one
+        assert server.wait() == 1
+    assert "spins blocks the event loop, at api/spins.py:5, in spins: ending without waiting for it" in server.log
+
+
+# ---- What never returns ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["never", "swallows", "never_thread", "fails_late"])
+def test_what_never_returns_is_answered_timeout_and_others_go_on(server, other, way, name):
+    ended = server.call("ended")
+    error = fails(way, name)
+    assert (error.code, error.status) == ("TIMEOUT", 504)
+    assert error.message == f"{name} took longer than 0.5 s and was cancelled."
+    assert other.call("hello") == "hello"
+    if name == "never":
+        assert server.call("ended") == ended + 1
+    elif name == "fails_late":
+        server.wait_for_log("fails_late failed after it was cancelled")
+    else:
+        server.call("open_gate")
+        server.call("close_gate")
+
+
+def test_what_goes_on_after_it_was_cancelled_is_named_and_so_is_its_end(serve):
+    server = serve(API, env=ENVIRONMENT)
+    assert fails(server.call, "swallows").code == "TIMEOUT"
+    assert fails(server.call, "never_thread").code == "TIMEOUT"
+    log = server.wait_for_log("swallows goes on after it was cancelled, at ")
+    assert re.search(r"WARNING swallows goes on .* at api/swallows.py:\d+, in swallows: let CancelledError pass", log)
+    log = server.wait_for_log("never_thread goes on after it was cancelled, at ")
+    assert re.search(r"WARNING never_thread goes on .*, at api/never_thread.py:4, in never_thread: .* holds 1 of", log)
+    server.call("open_gate")
+    for name in ("swallows", "never_thread"):
+        server.wait_for_log(f"{name} has ended, which went on after it was cancelled")
+
+
+def test_threads_that_never_return_hold_up_what_needs_a_thread_alone(serve):
+    server = serve(API, env=ENVIRONMENT)
+    with server.ws() as ws:
+        calls = [ws.send_call("never_thread") for _ in range(5)]
+        for call in calls:
+            assert ws.answer(call)["code"] == "TIMEOUT"
+        assert fails(ws.call, "hello_thread").code == "TIMEOUT"
+        assert ws.call("hello") == server.call("hello") == "hello"
+        ws.call("open_gate")
+        assert ws.call("hello_thread") == "hello"
+
+
+def test_what_is_left_behind_as_the_server_stops_is_named(serve):
+    server = serve(API, env=ENVIRONMENT | {"ISOMOR_SERVER_DRAIN_SECONDS": "0"})
+    assert fails(server.call, "swallows").code == "TIMEOUT"
+    assert fails(server.call, "never_thread").code == "TIMEOUT"
+    assert server.stop() == 0
+    assert re.search(r"left behind: 2 of them, at .*api/swallows.py:\d+, in swallows", server.log)
+    assert "api/never_thread.py:4, in never_thread" in server.log
+
+
+def test_a_function_that_cancels_its_own_task(server, other, way):
+    assert fails(way, "cancels_itself").code == "INTERNAL"
+    server.wait_for_log("cancels_itself failed, errorId ")
+    assert way("cancels_and_returns") == "returned"
+
+
+# ---- What would end the server -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["SystemExit", "KeyboardInterrupt"])
+@pytest.mark.parametrize("where", ["task", "gather", "group"])
+def test_a_task_of_the_users_own_that_would_end_the_server(server, other, how, where):
+    if where == "task":
+        assert server.call("exits_in_task", how, where) == [how]
+    else:
+        assert fails(server.call, "exits_in_task", how, where).code == "INTERNAL"
+    server.wait_for_log(f"outside of any call raised {how}(")
+
+
+@pytest.mark.parametrize("where", ["callback", "thread"])
+def test_a_callback_that_would_end_the_server(server, other, where):
+    if where == "callback":
+        assert server.call("exits_in_task", "", where) == []
+    else:
+        assert fails(server.call, "exits_in_task", "", where).code == "INTERNAL"
