@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import signal
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -91,6 +92,120 @@ async def cancels_and_returns() -> str:
     asyncio.current_task().cancel()
     return "returned"
 """,
+    # ---- Returns too much, or what cannot be sent
+    "big.py": """
+from __future__ import annotations
+from typing import Any
+TEXT = "x" * 1_000_000
+async def big(megabytes: int, parts: bool) -> Any:
+    return [TEXT] * megabytes if parts else TEXT * megabytes
+""",
+    "big_thread.py": "def big_thread(megabytes: int) -> str: return 'x' * (megabytes * 1_000_000)",
+    "rubbish.py": """
+from __future__ import annotations
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+@dataclass
+class Item:
+    name: str
+    price: Any
+class Foo: pass
+class Broken:
+    def __str__(self): raise RuntimeError("no text")
+class Mute(Exception):
+    def __str__(self): raise SystemExit("no text")
+class Lazy(Sequence):
+    def __len__(self): return 3
+    def __getitem__(self, index): raise KeyError("s3cret")
+def recurse(): return recurse()
+def failing(depth): raise ExceptionGroup("s3cret", [ValueError("s3cret"), KeyError("s3cret")])
+async def coroutine(): return 1
+def make(kind: str) -> Any:
+    if kind == "decimal": return {"items": [Item("a", 1), Item("b", Decimal("NaN"))]}
+    if kind == "set": return {"tags": {Foo()}}
+    if kind == "generator": return (number for number in ())
+    if kind == "circle":
+        circle = [1]
+        circle.append(circle)
+        return circle
+    if kind == "broken": return [Broken()]
+    if kind == "lazy": return [Lazy()]
+    if kind == "recursion": return recurse()
+    if kind == "group": return failing(0)
+    if kind == "mute": raise Mute
+    if kind == "huge": raise ValueError("x" * 100_000_000)
+    if kind == "lines": raise ValueError("x\\n" * 1_000_000)
+    if kind == "memory": return bytearray(1 << 60)
+    if kind == "chain":
+        error = None
+        for number in range(10_000):
+            new = ValueError(str(number))
+            new.__cause__, error = error, new
+        raise error
+async def rubbish(kind: str) -> Any: return make(kind)
+""",
+    "rubbish_thread.py": """
+from typing import Any
+from .rubbish import make
+def rubbish_thread(kind: str) -> Any: return make(kind)
+""",
+    # ---- Pushes and spawns without end
+    "floods.py": """
+from __future__ import annotations
+from isomor import WsContext, push
+async def floods(ctx: WsContext, how: str) -> None:
+    if how == "topic": await ctx.join("flood")
+    while True:
+        if how == "topic": push("x" * 1000, topic="flood")
+        elif how == "all": push("x" * 1000)
+        elif how == "bad": ctx.push(object())
+        else: ctx.push("x" * 1000)
+""",
+    "floods_thread.py": """
+from __future__ import annotations
+from isomor import WsContext, push
+from ._gate import gate
+def floods_thread(ctx: WsContext, how: str) -> None:
+    if how == "topic": ctx.join("flood").wait()
+    while not gate.is_set():
+        if how == "topic": push("x" * 1000, topic="flood")
+        else: ctx.push("x" * 1000)
+""",
+    "_count.py": "ended = []",
+    "tasks_ended.py": "from . import _count\nasync def tasks_ended() -> int: return len(_count.ended)",
+    "spawns.py": """
+from __future__ import annotations
+import asyncio
+from isomor import WsContext
+from ._count import ended
+async def work() -> None:
+    try:
+        await asyncio.sleep(600)
+    finally:
+        ended.append(1)
+async def spawns(ctx: WsContext, key: str | None = None) -> None:
+    for _ in range(100_000):
+        ctx.spawn(work(), key=key)
+        await asyncio.sleep(0)
+""",
+    "spawns_thread.py": """
+from isomor import WsContext
+from .spawns import work
+def spawns_thread(ctx: WsContext) -> None:
+    for _ in range(1000):
+        ctx.spawn(work())
+    ctx.push("all asked for").wait()
+""",
+    "spawn_fails.py": """
+from isomor import WsContext
+async def spawn_fails(ctx: WsContext, how: str) -> None:
+    async def work() -> None:
+        raise {"exit": SystemExit(3), "interrupt": KeyboardInterrupt(), "generator": GeneratorExit(), "own": Own()}[how]
+    ctx.spawn(work())
+class Own(BaseException): pass
+""",
     # ---- Ends the server
     "exits_in_task.py": """
 from __future__ import annotations
@@ -124,7 +239,12 @@ async def exits_in_task(how: str, where: str) -> list[str]:
 """,
 }
 
-ENVIRONMENT = {"ISOMOR_LOGGING_BLOCKED_SECONDS": "0.2", "ISOMOR_CALL_TIMEOUT": "0.5", "ISOMOR_THREADS": "4"}
+ENVIRONMENT = {
+    "ISOMOR_LOGGING_BLOCKED_SECONDS": "0.2",
+    "ISOMOR_CALL_TIMEOUT": "0.5",
+    "ISOMOR_THREADS": "4",
+    "ISOMOR_WS_MAX_TASKS": "50",
+}
 
 WAYS = ["plain", "sanic", "ws"]
 
@@ -288,3 +408,132 @@ def test_a_callback_that_would_end_the_server(server, other, where):
         assert server.call("exits_in_task", "", where) == []
     else:
         assert fails(server.call, "exits_in_task", "", where).code == "INTERNAL"
+
+
+# ---- What cannot be sent, and what cannot even be said ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("decimal", "result.items[1].price: Decimal NaN has no form in JSON"),
+        ("set", "result.tags: set of api.rubbish.Foo has no form in JSON"),
+        ("generator", "result: generator has no form in JSON; return what it gives"),
+        ("circle", "result[1]: a circle (list within itself: it is result too) has no form in JSON"),
+        ("broken", "result[0]: api.rubbish.Broken has no form in JSON"),
+        ("lazy", "result[0]: api.rubbish.Lazy has no form in JSON (KeyError was raised on the way)"),
+        ("recursion", "RecursionError: maximum recursion depth exceeded"),
+        ("group", "ExceptionGroup: s3cret (2 sub-exceptions)"),
+        ("mute", "api.rubbish.Mute"),
+        ("huge", "ValueError: xxxxx"),
+        ("lines", "ValueError: x"),
+        ("memory", "MemoryError"),
+        ("chain", "ValueError: 9999"),
+    ],
+)
+def test_a_result_or_an_error_out_of_order(server, other, way, kind, said):
+    # Of the ways, one for each kind of function is enough: from there on all are one.
+    name = "rubbish" if way != server.call else "rubbish_thread"
+    before = len(server.log)
+    error = fails(way, name, kind)
+    assert (error.code, error.message) == ("INTERNAL", "Something went wrong on the server.")
+    wait_until(lambda: said in server.log[before:], f"{said!r} in the log")
+    log = server.log[before:]
+    assert f"{name} failed, errorId {error.error_id}" in log
+    assert len(log) < 200_000, "the log of one error"
+
+
+# ---- A hundred megabytes -----------------------------------------------------------------------------------------
+
+
+def memory(server: Server) -> int:
+    """What the server's process holds, in megabytes."""
+    status = Path(f"/proc/{server.pid}/status").read_text()
+    return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) // 1000
+
+
+def test_a_hundred_megabytes_are_sent_and_let_go(server, other, way):
+    before = memory(server)
+    result = way("big", 100, False)
+    assert len(result) == result.count("x") == 100_000_000
+    wait_until(lambda: memory(server) < before + 150, "the memory to come back")
+
+
+def test_a_hundred_megabytes_in_parts_and_of_a_thread(server, other):
+    before = memory(server)
+    assert server.call("big", 100, True) == ["x" * 1_000_000] * 100
+    assert server.call("big_thread", 100).count("x") == 100_000_000
+    wait_until(lambda: memory(server) < before + 150, "the memory to come back")
+
+
+def test_others_are_answered_while_a_hundred_megabytes_wait_for_their_reader(server, other):
+    body = b'{"args":[100,false]}'
+    with server.raw_ws() as slow, server.raw() as slower:
+        slow.send_json({"action": "API", "id": 1, "urlPath": "/isomor/api/big", "args": [100, False]})
+        slower.request("POST", "/isomor/api/big", body, {"Content-Type": "application/json"})
+        assert slower.read(15) == b"HTTP/1.1 200 OK"  # and no more
+        assert slow.connection.read(2)[0] == 0x81
+        for _ in range(10):
+            assert other.call("hello") == server.call("hello_thread") == "hello"
+
+
+# ---- Pushes without end ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["caller", "topic"])
+def test_a_loop_that_pushes_without_an_await_ends(server, other, how):
+    """It would never let the event loop go: so the push itself fails, in the end."""
+    before = len(server.log)
+    with server.raw_ws() as raw:
+        raw.send_json({"action": "API", "id": 1, "urlPath": "/isomor/api/floods", "args": [how]})
+        wait_until(lambda: "MiB were pushed without an await; await each push" in server.log[before:], "its end")
+    assert "floods failed, errorId " in server.log[before:]
+
+
+@pytest.mark.parametrize("how", ["caller", "topic"])
+def test_a_thread_that_pushes_without_end_is_bounded(server, other, how):
+    """Its connection is closed as too slow, and what it pushes then is dropped; the log does not fill up."""
+    before, size = memory(server), len(server.log)
+    with server.raw_ws() as raw:
+        raw.send_json({"action": "API", "id": 1, "urlPath": "/isomor/api/floods_thread", "args": [how]})
+        server.wait_for_log("floods_thread goes on after it was cancelled")
+        assert other.call("hello") == "hello"
+        server.call("open_gate")
+        server.wait_for_log("floods_thread has ended")
+        server.call("close_gate")
+    assert memory(server) < before + 400
+    assert server.log[size:].count("nobody awaited it") <= 20
+
+
+# ---- Tasks without end -------------------------------------------------------------------------------------------
+
+
+def test_tasks_without_end_are_refused_and_end_with_their_connection(server, other):
+    before = server.call("tasks_ended")
+    with server.ws() as ws:
+        error = fails(ws.call, "spawns")
+        assert (error.code, error.status) == ("TOO_MANY_CALLS", 429)
+        assert "50 tasks of this connection run already, which is ws.max_tasks; end some" in error.message
+        assert server.call("tasks_ended") == before
+    wait_until(lambda: server.call("tasks_ended") == before + 50, "its tasks to end")
+
+
+def test_tasks_that_replace_each_other_are_not_refused(server, other):
+    with server.ws() as ws:
+        assert fails(ws.call, "spawns", "key").code == "TIMEOUT"  # it would go on to a hundred thousand
+
+
+def test_tasks_of_a_thread_without_end_are_refused(server, other):
+    before = server.call("tasks_ended")
+    with server.ws() as ws:
+        ws.send_call("spawns_thread")
+        assert ws.push() == "all asked for"
+        server.wait_for_log("ctx.spawn failed, and nobody awaited it: ctx.spawn: 50 tasks of this connection run")
+    wait_until(lambda: server.call("tasks_ended") == before + 50, "its tasks to end")
+
+
+@pytest.mark.parametrize("how", ["exit", "interrupt", "generator", "own"])
+def test_a_spawned_task_that_would_end_the_server(server, other, how):
+    with server.ws() as ws:
+        ws.call("spawn_fails", how)
+        assert ws.call("hello") == "hello"

@@ -19,6 +19,7 @@ ORDER = [
     "_sources",
     "config",
     "logs",
+    "notices",
     "unsendable",
     "messages",
     "outcome",

@@ -76,6 +76,9 @@ class Ws:
     max_outbox_bytes: int = _setting(
         "1MiB", kinds.SIZE, "What may wait to be sent on one WebSocket; above, it is closed as too slow."
     )
+    max_tasks: int = _setting(
+        1000, kinds.integer(1, 1_000_000), "Tasks of ctx.spawn that one WebSocket may have at once."
+    )
     ping_seconds: float = _setting(25, kinds.SECONDS, "Seconds between pings that find dead WebSockets; 0: none.")
 
 

@@ -14,6 +14,18 @@ _LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": loggi
 _EXTRAS: Final = ("call", "transport", "code")
 
 
+# What one message and one traceback may have of characters: a text of an exception may be anything, and have any size.
+_LONGEST: Final = 32_000
+
+
+def _bounded(text: str) -> str:
+    """`text`, without its middle where it is too long."""
+    if len(text) <= _LONGEST:
+        return text
+    half = _LONGEST // 2
+    return f"{text[:half]}\n… {len(text) - 2 * half} characters were left out …\n{text[-half:]}"
+
+
 def _one_line(text: str) -> str:
     """`text` with what could forge a line, or drive a terminal, shown as it would be written in Python."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
@@ -27,10 +39,10 @@ class TextFormatter(logging.Formatter):
 
     def formatException(self, ei: Any) -> str:  # noqa: N802
         # Indented, so that no text of an exception looks like a line of the log's own.
-        return "\n".join(f"    {_one_line(line)}" for line in super().formatException(ei).splitlines())
+        return "\n".join(f"    {_one_line(line)}" for line in _bounded(super().formatException(ei)).splitlines())
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
-        record.message = _one_line(record.message)
+        record.message = _one_line(_bounded(record.message))
         return super().formatMessage(record)
 
 
@@ -43,11 +55,11 @@ class JsonFormatter(logging.Formatter):
             "time": f"{moment}.{int(record.msecs):03d}Z",
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": _bounded(record.getMessage()),
         }
         line |= {name: getattr(record, name) for name in _EXTRAS if hasattr(record, name)}
         if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
+            line["traceback"] = _bounded(self.formatException(record.exc_info))
         return json.dumps(line, ensure_ascii=False)
 
 

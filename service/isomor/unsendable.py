@@ -48,7 +48,10 @@ def _find(value: Any, check: Check, path: str) -> tuple[str, str]:
         above[id(value)] = path
         if isinstance(value, Mapping) and (key := _first_bad(list(value), lambda keys: check(dict.fromkeys(keys)))):
             return f"a key of {path}", _leaf(key[1])
-        names, parts = _parts(value)
+        try:
+            names, parts = _parts(value)
+        except Exception:  # whatever user code's own types raise
+            return path, _leaf(value)
         found = _first_bad(parts, check)
         if found is None:
             # What fails as a whole, and in none of its parts, goes deeper than encoders do, or has code of its own.
