@@ -17,8 +17,8 @@ from redis.exceptions import AuthenticationError, BusyLoadingError, NoPermission
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from isomor.errors import BusUnavailable, ConfigError
+from isomor.notices import Notices
 from isomor.push.envelope import HEADER_BYTES, UNKNOWN_LOSS, Envelope, ForeignMessage, pack, unpack
-from isomor.push.notices import Notices
 from isomor.push.patience import Backoff, LoopClock, end, first_end, is_set_within, within
 from isomor.push.receipt import Receipt
 from isomor.push.redis_bus import RedisBus

@@ -25,7 +25,9 @@ from .logs import hide
 from .messages import encode
 from .metrics.recorder import Metrics
 from .signature import Transport
+from .stragglers import Stragglers
 from .threads import Threads
+from .unsendable import Unsendable, code_of_the_users
 
 logger = logging.getLogger("isomor")
 access_logger = logging.getLogger("isomor.access")
@@ -52,7 +54,7 @@ else:
 def _text(error: BaseException) -> str:
     try:
         return hide(f"{type(error).__name__}: {error}")
-    except Exception:  # its own __str__ fails
+    except BaseException:  # its own __str__ fails
         return type(error).__name__
 
 
@@ -96,6 +98,7 @@ class Call:
         self.settle(None, error or ApiError.of("CANCELLED", f"{self.function.name} was cancelled."))
         if self._task is not None:
             self._task.cancel()
+            self._calls._stragglers.look()
 
     def _time_out(self) -> None:
         seconds = self._calls.timeout
@@ -136,6 +139,7 @@ class Calls:
         self._access_log = access_log
         self._tasks: set[asyncio.Task[None]] = set()
         self._all_done = asyncio.Event()
+        self._stragglers = Stragglers(self._loop, self._tasks, self.running, self._thread_ids)
 
     def start(
         self,
@@ -184,7 +188,7 @@ class Calls:
                 result = await function.bare(*args)
             else:
                 result = await function.run(args, call.ctx, self._executor)
-            payload = encode(result)
+            payload = encode(result, "result")
         except ApiError as error:
             call.settle(None, error)
         except BusUnavailable as error:
@@ -196,6 +200,8 @@ class Calls:
             # Nothing that user code raises ends the server: neither SystemExit nor a stray CancelledError.
             if not call.settled:
                 call.settle(None, self.internal(error, call.function.name))
+            elif not isinstance(error, asyncio.CancelledError):
+                logger.warning("%s failed after it was cancelled", call.function.name, exc_info=error)
         else:
             call.settle(payload, None)
 
@@ -215,7 +221,10 @@ class Calls:
     def internal(self, error: BaseException, name: str) -> ApiError:
         """Log what went wrong under an id of its own, and give the error that tells the client that id alone."""
         error_id = secrets.token_hex(8)
-        logger.error("%s failed, errorId %s", name, error_id, exc_info=error)
+        if isinstance(error, Unsendable):  # its own traceback has nothing of the user's
+            logger.error("%s failed, errorId %s: %s", name, error_id, error, exc_info=code_of_the_users(error))
+        else:
+            logger.error("%s failed, errorId %s", name, error_id, exc_info=error)
         message = _text(error) if self._debug else "Something went wrong on the server."
         answer = ApiError.of("INTERNAL", message)
         answer.error_id = error_id
@@ -240,6 +249,9 @@ class Calls:
                 extra={"call": call.function.name, "transport": call.ctx.type, "code": error.code if error else "OK"},
             )
 
+    def _thread_ids(self) -> list[int]:
+        return [thread.ident or 0 for thread in self._executor._threads]
+
     @property
     def waiting_for_threads(self) -> int:
         """How many calls of plain functions wait for a thread."""
@@ -260,6 +272,7 @@ class Calls:
 
     async def close(self) -> None:
         """Cancel what still runs, and let go of the threads."""
+        self._stragglers.stop()
         for task in list(self._tasks):
             task.cancel()
         if self._tasks:

@@ -90,6 +90,9 @@ class Ws:
         "1MiB", kinds.SIZE, "What may wait to be sent on one WebSocket; above, it is closed as too slow."
     )
     max_topics: int = _setting(1000, kinds.integer(1, 1_000_000), "Topics that one WebSocket may have joined at once.")
+    max_tasks: int = _setting(
+        1000, kinds.integer(1, 1_000_000), "Tasks of ctx.spawn that one WebSocket may have at once."
+    )
     ping_seconds: float = _setting(25, kinds.SECONDS, "Seconds between pings that find dead WebSockets; 0: none.")
 
 
@@ -156,6 +159,9 @@ class Logging:
     level: str = _setting("info", kinds.choice("debug", "info", "warning", "error"), "Least level that is logged.")
     format: str = _setting("text", kinds.choice("text", "json"), "Text for people, or one JSON object a line.")
     access: bool = _setting(False, kinds.BOOLEAN, "Log a line for every call, without arguments and cookies.")
+    blocked_seconds: float = _setting(
+        1, kinds.SECONDS, "Seconds that a function may block the event loop before a warning names it; 0: no warning."
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -293,5 +293,6 @@ class WsContext(Context):
 
         Raises:
             ConnectionClosed: if the connection is gone. The coroutine is then not begun.
+            ApiError: TOO_MANY_TASKS, if `ws.max_tasks` of its tasks run already. In a thread, both are logged instead.
         """
         self.ws.spawn(coroutine, key)

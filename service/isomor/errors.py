@@ -25,6 +25,7 @@ STATUS: Final[dict[str, int]] = {
     "HEADERS_TOO_LARGE": 431,
     "TOO_MANY_CALLS": 429,
     "TOO_MANY_TOPICS": 429,
+    "TOO_MANY_TASKS": 429,
     "TIMEOUT": 504,
     "CANCELLED": 499,
     "OUTDATED_CLIENT": 409,

@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -238,6 +239,11 @@ class Function:
             details.append(_detail(None, f"[{most}]", f"at most {most} arguments", f"{len(value)} arguments"))
         return details[: faults.MOST]
 
+    @property
+    def target_name(self) -> str:
+        """What `running_in` calls it."""
+        return _name(self._target)
+
     async def run(self, args: list[Any], ctx: Context, executor: Executor) -> Any:
         """Call it: an async function here, on the event loop; a plain one in `executor`, in this task's context.
 
@@ -271,6 +277,15 @@ def _outcome(target: Any, args: list[Any], keywords: dict[str, Any]) -> tuple[Ba
         return None, target(*args, **keywords)
     except BaseException as error:
         return error, None
+
+
+def running_in(frame: FrameType) -> str | None:
+    """The name of the plain function that a thread of the pool calls in `frame`; None where it calls none there."""
+    return _name(frame.f_locals["target"]) if frame.f_code is _outcome.__code__ else None
+
+
+def _name(target: Any) -> str:
+    return str(getattr(target, "__name__", type(target).__name__))
 
 
 def _may_be_infinite(node: mi.Type) -> bool:

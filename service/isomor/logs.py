@@ -50,6 +50,24 @@ def hide(text: str) -> str:
     return text
 
 
+# What one message and one traceback may have of characters: a text of an exception may be anything, and have any size.
+_LONGEST: Final = 32_000
+
+
+def _bounded(text: str, most: int = _LONGEST) -> str:
+    """`text`, without its middle where it is too long."""
+    if len(text) <= most:
+        return text
+    half = most // 2
+    return f"{text[:half]}\n… {len(text) - 2 * half} characters were left out …\n{text[-half:]}"
+
+
+def _shown(text: str) -> str:
+    """As much of `text` as a log may have, without secrets."""
+    # What is far too long is cut before it is searched too, and farther in: no secret is cut where it can be seen.
+    return _bounded(hide(_bounded(text, 4 * _LONGEST)))
+
+
 def one_line(text: str) -> str:
     """`text` with what could forge a line, or drive a terminal, shown as it would be written in Python."""
     if text.isprintable():
@@ -59,7 +77,7 @@ def one_line(text: str) -> str:
 
 def _indented(text: str) -> str:
     # So that no text of an exception looks like a line of the log's own.
-    return "\n".join(f"    {one_line(line)}" for line in hide(text).splitlines())
+    return "\n".join(f"    {one_line(line)}" for line in _shown(text).splitlines())
 
 
 class TextFormatter(logging.Formatter):
@@ -69,7 +87,7 @@ class TextFormatter(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)-7s %(message)s", "%Y-%m-%d %H:%M:%S")
 
     def format(self, record: logging.LogRecord) -> str:
-        record.message = one_line(hide(record.getMessage()))
+        record.message = one_line(_shown(record.getMessage()))
         record.asctime = self.formatTime(record, self.datefmt)
         parts = [self.formatMessage(record)]
         if record.exc_info:
@@ -88,13 +106,13 @@ class JsonFormatter(logging.Formatter):
             "time": f"{moment}.{int(record.msecs):03d}Z",
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": hide(record.getMessage()),
+            "message": _shown(record.getMessage()),
         }
         line |= {name: getattr(record, name) for name in _EXTRAS if hasattr(record, name)}
         if record.exc_info:
-            line["traceback"] = hide(self.formatException(record.exc_info))
+            line["traceback"] = _shown(self.formatException(record.exc_info))
         if record.stack_info:
-            line["stack"] = hide(record.stack_info)
+            line["stack"] = _shown(record.stack_info)
         text = json.dumps(line, ensure_ascii=False)
         # What ends a line or drives a terminal to some readers: U+0085, U+2028, those that turn the text around.
         return text if text.isprintable() else "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)

@@ -21,6 +21,7 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from .errors import ApiError
+from .unsendable import explain
 
 logger = logging.getLogger("isomor")
 
@@ -162,27 +163,42 @@ def _enc_hook(value: Any) -> Any:
         return value.model_dump(mode="json", by_alias=True)
     if isinstance(value, UserString):
         return str(value)
-    if isinstance(value, collections.abc.Mapping):
-        return dict(value)
-    if isinstance(value, collections.abc.Sequence | collections.abc.Set):
-        return list(value)
+    if not isinstance(value, list | dict):  # which come here as keys alone, and would come again and again
+        if isinstance(value, collections.abc.Mapping):
+            return dict(value)
+        if isinstance(value, collections.abc.Sequence | collections.abc.Set):
+            return list(value)
     raise TypeError(f"{type(value).__module__}.{type(value).__qualname__} cannot be sent as JSON")
 
 
 _encoder = msgspec.json.Encoder(enc_hook=_enc_hook)
 
 
-def encode(value: Any) -> bytes:
+def encode(value: Any, root: str = "payload") -> bytes:
     """JSON for what a function returns or pushes.
 
+    Args:
+        value: anything.
+        root: what the value is called where something is wrong in it.
+
     Raises:
-        TypeError: if something in it has no form in JSON; the message names its type.
-        ValueError: for NaN and infinities, which JSON has no form for.
+        Unsendable: a TypeError and a ValueError, if something in it has no form in JSON, such as NaN; the message names
+            its type, and where in the value it stands.
     """
-    data = _encoder.encode(value)
-    if type(value) not in _FINITE and _may_be_infinite(data) and not is_finite(value):
-        raise ValueError("NaN and infinities have no form in JSON; return None in their place")
-    return data
+    try:
+        data = _encoder.encode(value)
+        if type(value) not in _FINITE and _may_be_infinite(data) and not is_finite(value):
+            raise ValueError("NaN or an infinity")
+        return data
+    except Exception as error:  # whatever user code's own types raise, too
+        raise explain(value, error, _check, root) from error
+
+
+def _check(value: Any) -> None:
+    """Raise if `value` cannot be encoded."""
+    _encoder.encode(value)
+    if not is_finite(value):
+        raise ValueError("NaN or an infinity")
 
 
 _FINITE: Final = frozenset((int, str, bool, type(None)))
@@ -279,8 +295,8 @@ def error_body(error: ApiError) -> bytes:
 def encode_safely(body: dict[str, Any], fallback: dict[str, Any]) -> bytes:
     """`body` as JSON, or `fallback` where the details that user code gave cannot be encoded."""
     try:
-        return encode(body)
-    except Exception as error:  # whatever user code's own types raise
+        return encode(body, "error")
+    except Exception as error:
         logger.warning("the details of an error were left out: %s", error)
         return _encoder.encode(fallback)
 

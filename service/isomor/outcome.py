@@ -6,13 +6,21 @@ import asyncio
 import concurrent.futures
 import contextlib
 import logging
+import threading
 from collections.abc import Awaitable, Callable, Generator
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from .errors import ConnectionClosed
+from .notices import Notices
 
 logger = logging.getLogger("isomor")
+_notices = Notices(logger)  # a loop that pushes to a connection that is gone must not fill the disk
+
+# Of what threads ask of the loop, so much may wait there; then the next one that asks waits too.
+_MOST_WAITING: Final = 256
+_LONGEST_WAIT: Final = 1.0
+_places = threading.BoundedSemaphore(_MOST_WAITING)
 
 
 class Outcome(Awaitable[None]):
@@ -62,8 +70,8 @@ class Failed(Outcome):
 
     def __del__(self) -> None:
         if getattr(self, "_error", None) is not None:
-            level = logging.INFO if isinstance(self._error, ConnectionClosed) else logging.WARNING
-            logger.log(level, "%s failed, and nobody awaited it: %s", self._what, self._error)
+            assert self._error is not None
+            _tell(self._what, self._error)
 
 
 class Started(Outcome):
@@ -110,15 +118,24 @@ def _retrieve(future: asyncio.Future[None]) -> None:
 def _log_failure(what: str, future: asyncio.Future[None]) -> None:
     error = None if future.cancelled() else future.exception()
     if error is not None:
-        level = logging.INFO if isinstance(error, ConnectionClosed) else logging.WARNING
-        logger.log(level, "%s failed, and nobody awaited it: %s", what, error)
+        _tell(what, error)
+
+
+def _tell(what: str, error: BaseException) -> None:
+    level = logging.INFO if isinstance(error, ConnectionClosed) else logging.WARNING
+    kind = f"{what.partition('(')[0]} that nobody awaited ({type(error).__name__})"
+    _notices(level, kind, "%s failed, and nobody awaited it: %s", what, error)
 
 
 DONE = Outcome()
 
 
 def from_thread(loop: asyncio.AbstractEventLoop, what: str, action: Callable[[], Awaitable[None]]) -> Outcome:
-    """Run `action` on the loop's thread, in the order of the calls, and follow its outcome from this one."""
+    """Run `action` on the loop's thread, in the order of the calls, and follow its outcome from this one.
+
+    A thread that asks faster than the loop does it waits: what is asked would fill the memory. It does not wait for
+    ever, since the loop may be waiting for this very thread.
+    """
     future: concurrent.futures.Future[None] = concurrent.futures.Future()
 
     async def follow(outcome: Awaitable[None]) -> None:
@@ -129,7 +146,11 @@ def from_thread(loop: asyncio.AbstractEventLoop, what: str, action: Callable[[],
         else:
             future.set_result(None)
 
+    held = _places.acquire(timeout=_LONGEST_WAIT)
+
     def run() -> None:
+        if held:
+            _places.release()
         try:
             outcome = action()
         except Exception as error:
@@ -142,6 +163,8 @@ def from_thread(loop: asyncio.AbstractEventLoop, what: str, action: Callable[[],
     try:
         loop.call_soon_threadsafe(run)
     except RuntimeError:  # the loop is closed: the server has stopped
+        if held:
+            _places.release()
         return Failed(what, ConnectionClosed(f"{what}: the server has stopped"))
     return Started(what, future)
 

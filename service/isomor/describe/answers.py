@@ -57,6 +57,7 @@ _WHEN: Final = {
     "HEADERS_TOO_LARGE": "The request's headers are too large.",
     "TOO_MANY_CALLS": "More calls per second than `max_calls_per_second`. Wait a moment, then call again.",
     "TOO_MANY_TOPICS": "The connection has joined `ws.max_topics` topics already.",
+    "TOO_MANY_TASKS": "The connection has `ws.max_tasks` tasks already.",
     "TIMEOUT": "The call took too long, and was cancelled.",
     "CANCELLED": "The call was cancelled by its client.",
     "OUTDATED_CLIENT": "The arguments do not fit, and the client was made for another signature: `hash` says so.",
@@ -115,5 +116,5 @@ def codes_over_ws(function: Function, config: Config) -> list[str]:
     if config.max_calls_per_second:
         found.append("TOO_MANY_CALLS")
     if function.requires == "ws":
-        found.append("TOO_MANY_TOPICS")
+        found += ["TOO_MANY_TOPICS", "TOO_MANY_TASKS"]
     return [*found, *(["TIMEOUT"] if config.call_timeout else [])]

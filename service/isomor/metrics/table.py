@@ -53,6 +53,7 @@ LIMITS: Final = (
     "ws.max_calls_in_flight",
     "ws.max_outbox_bytes",
     "ws.max_topics",
+    "ws.max_tasks",
     "call_timeout",
     "max_message_size",
     "max_json_depth",

@@ -32,6 +32,10 @@ _ID: Final = re.compile(r"([A-Za-z0-9_-]{16})\.[A-Za-z0-9_-]{22}")
 # A pusher that awaits in a loop lets others run at least after so many bytes.
 _TURN: Final = 64 * 1024
 
+# Who pushes more in one turn of the loop does so without end, and would fill the memory: bytes, and deliveries.
+_RUNAWAY: Final = 64 * 1024 * 1024
+_RUNAWAY_DELIVERIES: Final = 32_000_000
+
 
 class Member(Protocol):
     """A connection, as the hub sees it."""
@@ -91,6 +95,8 @@ class Hub:
         self.node = secrets.token_urlsafe(12)
         self.connections: set[Member] = set()
         self.turn_bytes = 0
+        self._turn_deliveries = 0
+        self._watches_turn = False
         self._bus = bus
         self._metrics = metrics
         self._topics: dict[str, _Topic] = {}
@@ -226,7 +232,7 @@ class Hub:
         """See `isomor.push`; from any thread."""
         try:
             channel, body = address(payload, topic, to)
-        except (TypeError, ValueError, RecursionError) as error:
+        except ValueError as error:  # Unsendable is one
             return Failed("push", error)
         kind = "topic" if topic is not None else "connection" if to is not None else "all"
         if threading.get_ident() == self._thread:
@@ -236,8 +242,23 @@ class Hub:
     def _publish(self, channel: str, body: bytes, kind: str) -> Outcome:
         if self._metrics is not None:
             self._metrics.pushed(kind)
+        if self.turn_bytes > _RUNAWAY or self._turn_deliveries > _RUNAWAY_DELIVERIES:
+            self._watch_turn()
         self.turn_bytes += len(body) + 64
         return _Published(self, self._bus.publish(channel, body))
+
+    def _watch_turn(self) -> None:
+        """Much was pushed since somebody awaited it: refuse more, where that was in one turn of the loop."""
+        if not self._watches_turn:
+            self._watches_turn = True
+            self.turn_bytes = self._turn_deliveries = 0
+            self._loop.call_soon(self._turned)
+        else:
+            raise RuntimeError(f"push: over {_RUNAWAY >> 20} MiB were pushed without an await; await each push")
+
+    def _turned(self) -> None:
+        self._watches_turn = False
+        self.turn_bytes = self._turn_deliveries = 0
 
     # ---- What the bus calls --------------------------------------------------------------------------------------
 
@@ -263,6 +284,7 @@ class Hub:
                 self._delivered(1)
 
     def _delivered(self, count: int) -> None:
+        self._turn_deliveries += count
         if self._metrics is not None:
             self._metrics.delivered(count)
 

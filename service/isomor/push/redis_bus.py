@@ -18,9 +18,9 @@ from itertools import count
 from typing import Final
 
 from isomor.errors import BusUnavailable, ConfigError
+from isomor.notices import Notices
 from isomor.push.bus import Bus, BusStats, Receiver
 from isomor.push.envelope import PUBLISHER_BYTES
-from isomor.push.notices import Notices
 from isomor.push.patience import Backoff, end, is_set_within
 from isomor.push.receipt import Receipt
 from isomor.push.redis_link import TROUBLE, refusal

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
-from isomor.push.notices import Notices
+from isomor.notices import Notices
 from isomor.push.patience import MOST_BACKOFF, end
 from isomor.push.redis_lane import Lane
 from isomor.push.redis_link import Link, refusal

@@ -14,7 +14,7 @@ from itertools import count
 from typing import Any, Final, Protocol
 
 from isomor.errors import BusUnavailable
-from isomor.push.notices import Notices
+from isomor.notices import Notices
 from isomor.push.patience import LoopClock, is_set_within
 from isomor.push.receipt import Receipt
 from isomor.push.sequences import Counter, Counters

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from isomor.errors import BusUnavailable
+from isomor.notices import Notices
 from isomor.push.bus import Receiver
 from isomor.push.envelope import ForeignMessage, unpack
-from isomor.push.notices import Notices
 from isomor.push.sequences import REPEAT, UNKNOWN, Ledger
 
 log = logging.getLogger("isomor.bus")

@@ -33,12 +33,14 @@ from ..loader import Registry, where
 from ..metrics.recorder import Metrics
 from ..push.bus import Bus, LocalBus
 from ..push.hub import Hub, set_current
+from ..stacks import chain, place, suspended
 from . import http, pages
 from .client_pages import mount_client
 from .protocol import bound_to
 from .reload import Load, watch
 from .request import request_class
 from .sockets import BACKLOG, is_awaited, tls_context
+from .watchdog import Watchdog, run
 from .worker import App, Worker
 
 logger = logging.getLogger("isomor")
@@ -48,6 +50,9 @@ _BATCH: Final = 100
 _BATCH_PAUSE: Final = 0.02
 
 _YEAR: Final = 365 * 24 * 3600
+
+# How many of the functions that do not end the log names.
+_MOST_NAMED: Final = 10
 
 
 def serve(
@@ -79,41 +84,50 @@ def serve(
         ConfigError: if Redis refuses us for good.
     """
     runner = asyncio.Runner(loop_factory=uvloop.new_event_loop, debug=False)
+    loop = runner.get_loop()
+    watchdog = Watchdog(loop, config.logging.blocked_seconds, config.server.drain_seconds)
+    server = Server(config, registry, metrics)
     try:
         with sock:
-            restart = runner.run(_serve(Server(config, registry, metrics), config, sock, on_ready, lifeline, reload))
+            restart = run(loop, _serve(server, config, sock, on_ready, lifeline, reload, watchdog))
     except BaseException:
         runner.close()
+        watchdog.stop()
         raise
-    if _what_is_left(runner.get_loop()) and not restart:
+    watchdog.quiet = True
+    left = _what_is_left(loop)
+    if left and not restart:
         # Python would wait for them for ever. Their callers have been answered.
-        logger.warning("functions that do not end are left behind")
+        shown = "; ".join(left[:_MOST_NAMED]) + ("; …" if len(left) > _MOST_NAMED else "")
+        logger.warning("functions that do not end are left behind: %d of them, at %s", len(left), shown)
         logging.shutdown()
         sys.stdout.flush()
         os._exit(0)
     if not restart:
         runner.close()
+    watchdog.stop()
     return restart
 
 
-def _what_is_left(loop: asyncio.AbstractEventLoop) -> bool:
-    """Whether user code still runs: in threads, or in tasks that swallow their cancellation."""
+def _what_is_left(loop: asyncio.AbstractEventLoop) -> list[str]:
+    """Where user code still runs: in threads, or in tasks that swallow their cancellation."""
 
-    async def wind_up() -> bool:
+    async def wind_up() -> set[asyncio.Task[None]]:
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in tasks:
             task.cancel()
         if not tasks:
-            return False
+            return set()
         _, pending = await asyncio.wait(tasks, timeout=1)
-        return bool(pending)
+        return pending
 
     stuck = loop.run_until_complete(wind_up())
     threads = [thread for thread in threading.enumerate() if thread.name.startswith("isomor_")]
     until = time.monotonic() + 1
     for thread in threads:
         thread.join(max(until - time.monotonic(), 0))  # one that idles takes a moment to end
-    return stuck or any(thread.is_alive() for thread in threads)
+    alive = [chain(thread.ident or 0) for thread in threads if thread.is_alive()]
+    return [place(frames) for frames in [*map(suspended, stuck), *alive]]
 
 
 async def _end_user_tasks() -> None:
@@ -133,12 +147,14 @@ async def _serve(
     on_ready: Callable[[], None],
     lifeline: int | None,
     reload: Load | None,
+    watchdog: Watchdog,
 ) -> bool:
     stop = asyncio.Event()
     restart = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _on_signal, stop)
+        watchdog.hear(number)
     if lifeline is not None:
         loop.add_reader(lifeline, _on_orphaned, loop, lifeline, stop)
     await server.start(sock)
@@ -152,6 +168,7 @@ async def _serve(
         watcher = asyncio.create_task(watch(config.api.folder, server.worker, reload, start_anew))
     try:
         on_ready()
+        watchdog.quiet = False
         await stop.wait()
     finally:
         if watcher is not None:

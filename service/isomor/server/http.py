@@ -28,7 +28,9 @@ TOO_LATE: Final = "The request did not come whole in time (server.head_timeout, 
 
 _JSON: Final = "application/json"
 _BY_STATUS: Final = {
-    status: code for code, status in STATUS.items() if code not in ("ERROR", "HTTP_REQUIRED", "TOO_MANY_TOPICS")
+    status: code
+    for code, status in STATUS.items()
+    if code not in ("ERROR", "HTTP_REQUIRED", "TOO_MANY_TOPICS", "TOO_MANY_TASKS")
 }
 
 

@@ -20,6 +20,9 @@ logger = logging.getLogger("isomor")
 # An awaited push lets others run at least after so many bytes.
 _TURN: Final = 64 * 1024
 
+# Who pushes more in one turn of the loop does so without end, and would fill the memory: nothing else can stop it.
+RUNAWAY: Final = 64 * 1024 * 1024
+
 
 class Flusher:
     """Writes, at the end of each turn of the loop, what outboxes have queued in it."""
@@ -50,12 +53,13 @@ class Outbox:
 
     Attributes:
         stream: the transport.
+        queued: how many bytes were queued in this turn of the loop.
         last_write: when something was written last, on the loop's clock.
     """
 
     __slots__ = (
-        "_bytes", "_closed", "_flusher", "_frames", "_limit", "_loop", "_most", "_on_too_slow", "_paused", "_socket",
-        "_waiters", "last_write", "stream",
+        "_closed", "_flusher", "_frames", "_limit", "_loop", "_most", "_on_too_slow", "_paused", "_socket",
+        "_waiters", "last_write", "queued", "stream",
     )  # fmt: skip
 
     def __init__(
@@ -66,7 +70,7 @@ class Outbox:
         self._flusher = flusher
         self._on_too_slow = on_too_slow
         self._frames: list[bytes] = []
-        self._bytes = 0
+        self.queued = 0
         self._limit = limit
         self._most = limit
         self._closed = False
@@ -84,7 +88,7 @@ class Outbox:
         if not self._frames:
             self._flusher.add(self)
         self._frames.append(frame)
-        self._bytes += len(frame)
+        self.queued += len(frame)
 
     def flush(self, now: float) -> None:
         """Write what is queued, unless too much of what was written before still waits; `now` on the loop's clock."""
@@ -93,7 +97,7 @@ class Outbox:
             return
         data = frames[0] if len(frames) == 1 else b"".join(frames)
         frames.clear()
-        self._bytes = 0
+        self.queued = 0
         behind = self.stream.get_write_buffer_size()
         if behind > self._most:
             logger.info("a connection reads too slowly: %d bytes wait, ws.max_outbox_bytes is %d", behind, self._limit)
@@ -142,7 +146,7 @@ class Outbox:
         Raises:
             ConnectionClosed: if the connection is gone, or goes meanwhile.
         """
-        if self._bytes > _TURN:
+        if self.queued > _TURN:
             await asyncio.sleep(0)
         while self._paused and not self._closed:
             waiter = self._loop.create_future()
@@ -159,13 +163,13 @@ def _nobody() -> None:
 class Pushed(Outcome):
     """A push that is queued. Awaiting it waits for room; one object serves all pushes of a connection."""
 
-    __slots__ = ("_outbox",)
+    __slots__ = ("outbox",)
 
     def __init__(self, outbox: Outbox) -> None:
-        self._outbox = outbox
+        self.outbox = outbox
 
     def __await__(self) -> Generator[Any, None, None]:
-        return self._outbox.room().__await__()
+        return self.outbox.room().__await__()
 
     def wait(self, timeout: float | None = None) -> None:
         raise RuntimeError("push: wait() would block the event loop; await it instead")

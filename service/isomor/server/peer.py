@@ -20,7 +20,7 @@ from ..errors import ApiError, CloseCode, ConnectionClosed
 from ..messages import CallId
 from ..outcome import DONE, Failed, Outcome, from_thread
 from ..push.hub import check_topic
-from .outbox import Outbox, Pushed
+from .outbox import RUNAWAY, Outbox, Pushed
 from .request import Handshake
 from .worker import Worker
 
@@ -86,7 +86,7 @@ class Peer(Connection):
     def push(self, payload: Any, call_id: CallId) -> Outcome:
         try:
             frame = messages.text_frame(messages.push_message(messages.encode(payload), None, call_id))
-        except (TypeError, ValueError, RecursionError) as error:
+        except ValueError as error:  # Unsendable is one
             return Failed("ctx.push", error)
         return self._on_loop("ctx.push", lambda: self._push_to_caller(frame))
 
@@ -100,6 +100,8 @@ class Peer(Connection):
     def _push(self, frame: bytes) -> Outcome:
         if self.closed:
             return self._gone("ctx.push")
+        if self._pushed.outbox.queued > RUNAWAY:
+            raise RuntimeError(f"ctx.push: over {RUNAWAY >> 20} MiB were pushed without an await; await each push")
         self.enqueue(frame)
         return self._pushed
 
@@ -150,20 +152,28 @@ class Peer(Connection):
 
     def spawn(self, coroutine: Coroutine[Any, Any, Any], key: str | None) -> None:
         if threading.get_ident() != self._worker.thread:
-            self._worker.loop.call_soon_threadsafe(partial(self._spawn, coroutine, key))
-        elif not self._spawn(coroutine, key):
-            raise ConnectionClosed("ctx.spawn: the connection is closed")
+            outcome = from_thread(self._worker.loop, "ctx.spawn", partial(self._spawn, coroutine, key))
+            if isinstance(outcome, Failed):  # the server has stopped, and nothing will begin it
+                coroutine.close()
+        else:
+            self._spawn(coroutine, key)
 
-    def _spawn(self, coroutine: Coroutine[Any, Any, Any], key: str | None) -> bool:
+    def _spawn(self, coroutine: Coroutine[Any, Any, Any], key: str | None) -> Outcome:
         if self.closed:
             coroutine.close()
-            return False
-        if key is not None:
-            for task, other in list(self._tasks.items()):
-                if other == key:
-                    task.cancel()
+            raise ConnectionClosed("ctx.spawn: the connection is closed")
+        replaced = [task for task, other in self._tasks.items() if other == key] if key is not None else []
+        ending = sum(not task.cancelling() for task in replaced)
+        most = self._worker.config.ws.max_tasks
+        if len(self._tasks) - ending >= most:
+            coroutine.close()
+            said = f"ctx.spawn: {most} tasks of this connection run already, which is ws.max_tasks"
+            self._worker.calls.met("ws.max_tasks")
+            raise ApiError.of("TOO_MANY_TASKS", f"{said}; end some, or give those that replace each other one key.")
+        for task in replaced:
+            task.cancel()
         self._keep(coroutine, key)
-        return True
+        return DONE
 
     def _keep(self, coroutine: Coroutine[Any, Any, Any], key: str | None) -> None:
         task = self._worker.loop.create_task(_contained(coroutine))

@@ -1,0 +1,146 @@
+"""Notices when the event loop stands still, and says who holds it up; and ends the process where it never goes on.
+
+A thread asks the loop for a sign of life a few times in a second. That costs nothing for each call, and works where the
+loop cannot help itself: an `async def` that computes, sleeps or waits without `await` stops everybody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from types import CodeType, FrameType
+from typing import Any, Final, TypeVar
+
+from ..calls import Calls
+from ..stacks import chain, place, users
+
+logger = logging.getLogger("isomor")
+
+T = TypeVar("T")
+
+_SHORTEST: Final = 0.05
+_MOST_PAUSE: Final = 0.5
+
+# What a loop that is held up gets beyond `server.drain_seconds`, once it is asked to stop.
+_GRACE: Final = 2.0
+
+
+def run(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, T]) -> T:
+    """What `coroutine` returns or raises. Nothing that other tasks and callbacks raise ends the loop before that.
+
+    A task of the user's own that calls `sys.exit` would: SystemExit and KeyboardInterrupt pass through event loops.
+    """
+    task = loop.create_task(coroutine, name="isomor server")
+    while True:
+        try:
+            return loop.run_until_complete(task)
+        except (SystemExit, KeyboardInterrupt) as error:
+            if task.done():
+                raise
+            logger.error("a task outside of any call raised %r; the server goes on", error, exc_info=error)
+
+
+class Watchdog:
+    """See the module. To be made on the loop's thread.
+
+    Attributes:
+        quiet: whether it does not warn, as while the user's startup runs.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float, drain_seconds: float) -> None:
+        """Warn after `seconds` (0: never); end the process where it still hangs when it should have drained."""
+        self.quiet = True
+        self._loop = loop
+        self._seconds = max(seconds, _SHORTEST) if seconds > 0 else math.inf
+        self._patience = drain_seconds + _GRACE
+        self._ident = threading.get_ident()
+        self._asked: list[float] = []
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="isomor-watchdog", daemon=True)
+        self._thread.start()
+
+    def hear(self, number: int) -> None:
+        """Note a signal that the loop has a handler for, even where the loop does not get to it."""
+        handler: Callable[[int, FrameType | None], Any] = signal.getsignal(number)  # type: ignore[assignment]
+
+        def note(got: int, frame: FrameType | None) -> None:
+            self._asked.append(time.monotonic())
+            handler(got, frame)
+
+        signal.signal(number, note)
+        signal.siginterrupt(number, False)
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._over.set()
+        self._thread.join(1)
+
+    def _run(self) -> None:
+        while not self._over.wait(min(self._seconds / 2, _MOST_PAUSE)):
+            sign = threading.Event()
+            began = time.monotonic()
+            try:
+                self._loop.call_soon_threadsafe(sign.set)
+            except RuntimeError:  # it is closed
+                return
+            if not sign.wait(min(self._seconds, _MOST_PAUSE)):
+                self._held_up(sign, began)
+
+    def _held_up(self, sign: threading.Event, began: float) -> None:
+        due, who = self._seconds, ""
+        while not self._over.is_set():
+            passed = time.monotonic() - began
+            if passed >= due and not self.quiet and (found := self._who()):
+                who, where = found
+                logger.warning(
+                    "%s blocks the event loop, for %.1f s so far, at %s: nobody else is served meanwhile; "
+                    "await what takes long, or write it as plain def, which runs in a thread",
+                    who,
+                    passed,
+                    where,
+                )
+                due = passed * 2
+            self._end_if_asked_to()
+            if sign.wait(min(max(due - passed, _SHORTEST), _MOST_PAUSE)):
+                break
+        if who:
+            logger.warning("%s has blocked the event loop for %.1f s", who, time.monotonic() - began)
+
+    def _who(self) -> tuple[str, str] | None:
+        """Whose code holds the loop up, and at which line; None where the loop itself is waiting."""
+        frames = _on_loop(chain(self._ident))
+        if not frames:
+            return None  # the whole process had no time
+        for frame in frames:
+            if frame.f_code is _CALL:
+                return frame.f_locals["call"].function.name, place(frames)
+        own = users(frames)
+        return (own[-1] if own else frames[-1]).f_code.co_qualname, place(frames)
+
+    def _end_if_asked_to(self) -> None:
+        """End the process where it was asked to stop, and does not get to it: twice, or longer ago than it may take."""
+        asked = self._asked
+        if len(asked) < 2 and not (asked and time.monotonic() - asked[0] > self._patience):
+            return
+        found = self._who()
+        if found is not None:
+            logger.error("%s blocks the event loop, at %s: ending without waiting for it", *found)
+            logging.shutdown()
+            os._exit(1)
+
+
+_CALL: Final[CodeType] = Calls._run.__code__
+
+
+def _on_loop(frames: list[FrameType]) -> list[FrameType]:
+    """Those of a thread's frames, the innermost first, that the loop has called."""
+    for index, frame in enumerate(frames):
+        if frame.f_code is run.__code__:
+            return frames[:index]
+    return []
