@@ -335,7 +335,7 @@ def test_topics_that_the_bus_could_not_be_had_for_do_not_count():
         )
         outbox: Any = SimpleNamespace(add=None)
         handshake: Any = None
-        peer = Peer(worker, handshake, outbox, lambda code, reason: None)
+        peer = Peer(worker, handshake, outbox, handshake)
         bus.away = True
         for topic in "abc":
             with pytest.raises(BusUnavailable):

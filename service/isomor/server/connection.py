@@ -3,7 +3,7 @@
 picows parses frames. Left to us, and done here: the size of messages, UTF-8, reserved bits, the close handshake, idle
 and dead peers, and how much may wait for a reader that is behind. `frames` joins fragments.
 
-It ends in one of two ways. `_end`, in order: the close frame goes out, and the peer has CLOSE_SECONDS to answer it.
+It ends in one of two ways. `end`, in order: the close frame goes out, and the peer has CLOSE_SECONDS to answer it.
 `_fail`, after a fault of the peer: the same, but that nothing it sends is read any more (section 7.1.7).
 """
 
@@ -89,9 +89,9 @@ class WsConnection(Connection):
             return
         worker = self._worker
         config = worker.config.ws
-        self._outbox = Outbox(self._stream, worker.flusher, config.max_outbox_bytes, self._too_slow)
-        self.enqueue = self._outbox.add
-        self.peer = Peer(worker, self._handshake, self._outbox, self._end)
+        self._outbox = Outbox(self._stream, worker.flusher, config.max_outbox_bytes, self)
+        self.peer = Peer(worker, self._handshake, self._outbox, self)
+        self.enqueue = self.peer.enqueue
         worker.connections.add(self)
         worker.hub.add(self.peer)
         if worker.metrics is not None:
@@ -116,14 +116,14 @@ class WsConnection(Connection):
                 async with asyncio.timeout(self._worker.config.call_timeout or None):
                     await outcome
         except ApiError as error:
-            self._end(CloseCode.POLICY_VIOLATION, error.message)
+            self.end(CloseCode.POLICY_VIOLATION, error.message)
         except asyncio.CancelledError:
             if self.closed:
                 raise  # the connection has gone meanwhile
-            self._end(CloseCode.INTERNAL_ERROR, "The server could not greet this connection.")
+            self.end(CloseCode.INTERNAL_ERROR, "The server could not greet this connection.")
         except BaseException as error:
             answer = self._worker.calls.internal(error, "on_connect")
-            self._end(CloseCode.INTERNAL_ERROR, f"{answer.message} errorId {answer.error_id}")
+            self.end(CloseCode.INTERNAL_ERROR, f"{answer.message} errorId {answer.error_id}")
         else:
             self._opening = False
             self._worker.outside(self._advance)
@@ -146,7 +146,7 @@ class WsConnection(Connection):
             for call in list(self._running.values()):
                 call.cancel()
 
-    def _end(self, code: int, reason: str = "") -> None:
+    def end(self, code: int, reason: str = "") -> None:
         """Say goodbye, and wait for the peer to do so too, for a while."""
         if self.closed:
             return
@@ -157,7 +157,7 @@ class WsConnection(Connection):
         """Say goodbye after a fault, and hear nothing more."""
         if code == CloseCode.MESSAGE_TOO_BIG and not self.closed:
             self._worker.calls.met("max_message_size")
-        self._end(code, reason)
+        self.end(code, reason)
         stop_hearing(self._stream)
 
     def on_fault(self, code: int, reason: str) -> None:
@@ -166,7 +166,8 @@ class WsConnection(Connection):
         # Not now: picows looks one frame ahead, and the one before the wrong one is still to come.
         self._worker.loop.call_soon(self._fail, code, reason)
 
-    def _too_slow(self) -> None:
+    def too_slow(self) -> None:
+        """More waits for the peer than may (`ws.max_outbox_bytes`)."""
         self._worker.calls.met("ws.max_outbox_bytes")
         self._hang_up(CloseCode.TOO_SLOW, "Too slow: pushes were waiting to be read.")
 
@@ -197,7 +198,7 @@ class WsConnection(Connection):
 
     def restart(self) -> None:
         """Close it, since the server restarts: the client is to come back, to another."""
-        self._end(CloseCode.SERVICE_RESTART, "The server restarts.")
+        self.end(CloseCode.SERVICE_RESTART, "The server restarts.")
 
     def check_idle(self) -> float | None:
         """Close it where no message has passed for `ws.timeout` seconds and no call runs; when to look again."""
@@ -210,7 +211,7 @@ class WsConnection(Connection):
         due = max(self.last_active, self._outbox.last_write) + timeout
         if now < due:
             return due
-        self._end(CloseCode.IDLE, "No message passed for a while.")
+        self.end(CloseCode.IDLE, "No message passed for a while.")
         return None
 
     def check_peer(self) -> float | None:
@@ -265,7 +266,7 @@ class WsConnection(Connection):
         if not 1000 <= code <= 4999 or code in (1004, 1005, 1006, 1015):
             self._fail(CloseCode.PROTOCOL_ERROR, f"{int(code)} is no code for a close frame.")
             return
-        self._end(code)
+        self.end(code)
         self._stream.close()
 
     def _on_fragment(self, kind: int, frame: WSFrame) -> None:

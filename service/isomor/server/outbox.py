@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Generator
-from typing import Any, Final
+from collections.abc import Generator
+from typing import Any, Final, Protocol
 
 from ..errors import ConnectionClosed
 from ..outcome import Outcome
@@ -28,18 +28,18 @@ class Flusher:
     """Writes, at the end of each turn of the loop, what outboxes have queued in it."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+        self.loop = loop
         self._dirty: list[Outbox] = []
 
     def add(self, outbox: Outbox) -> None:
         """Flush `outbox` at the end of this turn."""
         if not self._dirty:
-            self._loop.call_soon(self._flush)
+            self.loop.call_soon(self._flush)
         self._dirty.append(outbox)
 
     def _flush(self) -> None:
         dirty, self._dirty = self._dirty, []
-        now = self._loop.time()
+        now = self.loop.time()
         for outbox in dirty:
             try:
                 outbox.flush(now)
@@ -48,8 +48,15 @@ class Flusher:
                 outbox.stream.abort()
 
 
+class Reader(Protocol):
+    """Who reads what leaves an outbox."""
+
+    def too_slow(self) -> None:
+        """More waits for it than may."""
+
+
 class Outbox:
-    """See the module.
+    """See the module. There is one for each connection, hence no object in it before it is needed.
 
     Attributes:
         stream: the transport.
@@ -58,17 +65,15 @@ class Outbox:
     """
 
     __slots__ = (
-        "_closed", "_flusher", "_frames", "_limit", "_loop", "_most", "_on_too_slow", "_paused", "_socket",
-        "_waiters", "last_write", "queued", "stream",
+        "_closed", "_flusher", "_frames", "_limit", "_most", "_paused", "_reader", "_socket", "_waiters", "last_write",
+        "queued", "stream",
     )  # fmt: skip
 
-    def __init__(
-        self, stream: asyncio.Transport, flusher: Flusher, limit: int, on_too_slow: Callable[[], None]
-    ) -> None:
-        """Queue for `stream`; `on_too_slow` is called once, where more than `limit` bytes wait for the reader."""
+    def __init__(self, stream: asyncio.Transport, flusher: Flusher, limit: int, reader: Reader) -> None:
+        """Queue for `stream`; `reader` is told once, where more than `limit` bytes wait for it."""
         self.stream = stream
         self._flusher = flusher
-        self._on_too_slow = on_too_slow
+        self._reader: Reader | None = reader
         self._frames: list[bytes] = []
         self.queued = 0
         self._limit = limit
@@ -76,9 +81,8 @@ class Outbox:
         self._closed = False
         self._paused = False
         self._socket = number_of_socket(stream)
-        self._waiters: list[asyncio.Future[None]] = []
-        self._loop = asyncio.get_running_loop()
-        self.last_write = self._loop.time()
+        self._waiters: list[asyncio.Future[None]] | None = None
+        self.last_write = flusher.loop.time()
         stream.set_write_buffer_limits(high=limit // 2, low=limit // 8)
 
     def add(self, frame: bytes) -> None:
@@ -101,7 +105,7 @@ class Outbox:
         behind = self.stream.get_write_buffer_size()
         if behind > self._most:
             logger.info("a connection reads too slowly: %d bytes wait, ws.max_outbox_bytes is %d", behind, self._limit)
-            self._on_too_slow()
+            self._tell()
             return
         if behind <= self._limit // 2:
             # A burst within one turn, or one large answer, may exceed the limit: it counts once more follows it.
@@ -114,14 +118,18 @@ class Outbox:
         if self._closed:
             return
         if self.stream.get_write_buffer_size() > self._most:
-            self._on_too_slow()  # it pings, and does not read
+            self._tell()  # it pings, and does not read
         else:
             write(self.stream, self._socket, frame)
+
+    def _tell(self) -> None:
+        if self._reader is not None:
+            self._reader.too_slow()
 
     def close(self) -> None:
         """Take nothing more, drop what is queued, and wake who waits for room."""
         self._closed = True
-        self._on_too_slow = _nobody  # whom it would tell holds this outbox: both go now, not when garbage is collected
+        self._reader = None  # which holds this outbox: both go now, not when garbage is collected
         self._frames.clear()
         self._wake()
 
@@ -135,8 +143,8 @@ class Outbox:
         self._wake()
 
     def _wake(self) -> None:
-        waiters, self._waiters = self._waiters, []
-        for waiter in waiters:
+        waiters, self._waiters = self._waiters, None
+        for waiter in waiters or ():
             if not waiter.done():
                 waiter.set_result(None)
 
@@ -149,15 +157,13 @@ class Outbox:
         if self.queued > _TURN:
             await asyncio.sleep(0)
         while self._paused and not self._closed:
-            waiter = self._loop.create_future()
+            waiter = self._flusher.loop.create_future()
+            if self._waiters is None:
+                self._waiters = []
             self._waiters.append(waiter)
             await waiter
         if self._closed:
             raise ConnectionClosed("the connection was closed while a push waited for its reader")
-
-
-def _nobody() -> None:
-    pass
 
 
 class Pushed(Outcome):

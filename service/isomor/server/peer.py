@@ -10,7 +10,7 @@ import logging
 import threading
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from sanic.request import Request
 
@@ -27,33 +27,40 @@ from .worker import Worker
 logger = logging.getLogger("isomor")
 
 
+class Ending(Protocol):
+    """What can end a connection."""
+
+    def end(self, code: int, reason: str = "") -> None:
+        """End it, with a code and a reason (RFC 6455 section 7.4)."""
+
+
 class Peer(Connection):
     """See the module. It is also what the hub knows of a connection."""
 
     __slots__ = (
-        "_end", "_handshake", "_id", "_pushed", "_request", "_tasks", "_topics", "_worker", "closed", "enqueue",
+        "_ending", "_handshake", "_id", "_pushed", "_request", "_tasks", "_topics", "_worker", "closed", "enqueue",
     )  # fmt: skip
 
-    def __init__(self, worker: Worker, handshake: Handshake, outbox: Outbox, end: Callable[[int, str], None]) -> None:
-        """`end` closes the connection, with a code and a reason."""
+    def __init__(self, worker: Worker, handshake: Handshake, outbox: Outbox, ending: Ending) -> None:
+        """`ending` is what `close` uses."""
         self.closed = False
         self.enqueue: Callable[[bytes], None] = outbox.add
         self._worker = worker
         self._handshake = handshake
         self._request: Request | None = None
         self._pushed = Pushed(outbox)
-        self._end = end
+        self._ending: Ending | None = ending
         self._id: str | None = None
         self._topics: set[str] | None = None  # most connections never join one, and there may be thousands
-        self._tasks: dict[asyncio.Task[Any], str | None] = {}
+        self._tasks: dict[asyncio.Task[Any], str | None] | None = None
 
     def disconnected(self) -> None:
         """The connection is gone: so are its topics and its tasks."""
         self.closed = True
-        self._end = _nobody  # the connection holds this peer: both go now, not when garbage is collected
+        self._ending = None  # which holds this peer: both go now, not when garbage is collected
         self._worker.hub.remove(self, self._topics or (), self._id)
         self._topics = None
-        for task in list(self._tasks):
+        for task in list(self._tasks or ()):
             task.cancel()
 
     def close(self, code: int = 1000, reason: str = "") -> None:
@@ -66,6 +73,10 @@ class Peer(Connection):
             self._end(code, reason)
         else:
             self._worker.loop.call_soon_threadsafe(self._end, code, reason)
+
+    def _end(self, code: int, reason: str) -> None:
+        if self._ending is not None:
+            self._ending.end(code, reason)
 
     @property
     def id(self) -> str:
@@ -162,6 +173,8 @@ class Peer(Connection):
         if self.closed:
             coroutine.close()
             raise ConnectionClosed("ctx.spawn: the connection is closed")
+        if self._tasks is None:
+            self._tasks = {}
         replaced = [task for task, other in self._tasks.items() if other == key] if key is not None else []
         ending = sum(not task.cancelling() for task in replaced)
         most = self._worker.config.ws.max_tasks
@@ -172,20 +185,10 @@ class Peer(Connection):
             raise ApiError.of("TOO_MANY_TASKS", f"{said}; end some, or give those that replace each other one key.")
         for task in replaced:
             task.cancel()
-        self._keep(coroutine, key)
-        return DONE
-
-    def _keep(self, coroutine: Coroutine[Any, Any, Any], key: str | None) -> None:
         task = self._worker.loop.create_task(_contained(coroutine))
         self._tasks[task] = key
-        task.add_done_callback(self._task_ended)
-
-    def _task_ended(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.pop(task, None)
-
-
-def _nobody(_code: int, _reason: str) -> None:
-    pass
+        task.add_done_callback(self._tasks.pop)
+        return DONE
 
 
 async def _contained(coroutine: Coroutine[Any, Any, Any]) -> None:
