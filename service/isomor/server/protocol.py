@@ -12,7 +12,7 @@ import time
 from typing import Any, Final
 
 from httptools import HttpParserInvalidURLError, parse_url
-from sanic.http import Stage
+from sanic.http import Http, Stage
 from sanic.models.server_types import ConnInfo
 from sanic.server.protocols.websocket_protocol import WebSocketProtocol
 
@@ -39,6 +39,20 @@ _LONGEST_HEAD: Final = 16 * 1024
 _GRACE: Final = 1.0
 
 
+class _StrictHttp(Http):
+    """Sanic's, which takes `0xc` and ` c ` for the size of a chunk; others read 0 there, or nothing."""
+
+    __slots__ = ()
+
+    @staticmethod
+    def _safe_int(value: str, base: int = 10) -> int:
+        if base == 10:
+            value = value.rstrip(" \t")  # which is no part of a header's value
+        if not value.isascii() or not value.isalnum() or "x" in value.lower():
+            raise ValueError(value)
+        return int(value, base)
+
+
 class IsomorProtocol(WebSocketProtocol):
     """Sanic's protocol, with a look at each request before Sanic sees it.
 
@@ -50,6 +64,8 @@ class IsomorProtocol(WebSocketProtocol):
 
     # Sanic's methods have no types, and `untyped_calls_exclude` does not reach them by way of a subclass: hence what
     # mypy is told to ignore below.
+
+    HTTP_CLASS = _StrictHttp
 
     worker: Worker
     plain: PlainCalls
