@@ -353,6 +353,103 @@ def test_chunks(plain: Server, sanic: Server, size: int) -> None:
         same(plain, sanic, head + b"\r\n\r\n" + b"%x\r\n%b\r\n" % (len(body), body) + ending + call("add", "[2]"))
 
 
+HIDDEN = call("add", "[4000,242]")
+
+
+def smuggle(*headers: str, start: str = "", body: bytes = b'{"args":[1]}', end: str = "\r\n") -> bytes:
+    """A call whose head says in `headers` where it ends, and behind its body one that may be a part of it."""
+    lines = [start or "POST /isomor/api/add HTTP/1.1", "Host: localhost", "Content-Type: application/json", *headers]
+    return (end.join(lines) + end * 2).encode("latin-1") + body + HIDDEN
+
+
+ALL = f"Content-Length: {12 + len(HIDDEN)}"
+CHUNKED = b'c\r\n{"args":[1]}\r\n'
+REST = CHUNKED[1:] + b"0\r\n\r\n"
+SMUGGLED = {
+    "two lengths, the short first": smuggle("Content-Length: 12", ALL),
+    "two lengths, the long first": smuggle(ALL, "Content-Length: 12"),
+    "the same length twice": smuggle("Content-Length: 12", "Content-Length: 12"),
+    "two lengths, of other cases": smuggle("content-length: 12", "CONTENT-LENGTH: 0"),
+    "a list of lengths": smuggle(f"Content-Length: 12, {12 + len(HIDDEN)}"),
+    "a list of the same length": smuggle("Content-Length: 12,12"),
+    "length 0, and a body": smuggle("Content-Length: 0"),
+    "no length, and a body": smuggle(),
+    "an empty length": smuggle("Content-Length: "),
+    **{f"length {value!r}": smuggle(f"Content-Length: {value}") for value in (
+        "+12", "-12", "0x0c", "1e1", "12.0", "012", "1_2", " 12", "12 ", "\t12", "12;", '"12"', "12\x0b", "\xb2",
+        "12\0",
+        "9" * 5, "9" * 7, "9" * 8, "9" * 30, "0" * 5000 + "12", "18446744073709551628", "4294967308",
+    )},
+    "a length without a space": smuggle("Content-Length:12"),
+    "a space before the colon": smuggle("Content-Length : 12"),
+    "a tab before the colon": smuggle("Content-Length\t: 12"),
+    "a name that begins with a space": smuggle("X: a", " Content-Length: 12"),
+    "a length in a folded line": smuggle("X: a", "\tContent-Length: 12"),
+    "a folded length": smuggle("Content-Length:", " 12"),
+    "a length that is folded on": smuggle("Content-Length: 1", " 2"),
+    "a name with an underscore": smuggle("Content_Length: 12"),
+    "a name with a NUL": smuggle("Content-Length\0: 12"),
+    "chunked and a length": smuggle("Transfer-Encoding: chunked", "Content-Length: 12", body=CHUNKED + b"0\r\n\r\n"),
+    "a length and chunked": smuggle(ALL, "Transfer-Encoding: chunked", body=b"0\r\n\r\n"),
+    **{f"{name}, and a length": smuggle(name, "Content-Length: 12") for name in (
+        "Transfer-Encoding: identity", "Transfer-Encoding: xchunked", "Transfer-Encoding: chunked, identity",
+        "Transfer-Encoding: identity, chunked", "Transfer-Encoding:\x0bchunked", "Transfer-Encoding: \"chunked\"",
+        "Transfer-Encoding : chunked", "Transfer_Encoding: chunked", "TE: chunked", "transfer-encoding: CHUNKED",
+        "Transfer-Encoding:\r\n chunked", "X: a\nTransfer-Encoding: chunked", "X: a\rTransfer-Encoding: chunked",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity", "Transfer-Encoding:", "Trailer: Content-Length",
+    )},
+    **{f"a chunk of {size!r}": smuggle("Transfer-Encoding: chunked", body=size + REST) for size in (
+        b"c", b"C", b"0c", b"000000000000000000c", b" c", b"c ", b"+c", b"-c", b"0xc", b"c_", b"c;x=y", b'c;x="\r\n"',
+        b"c\t", b"ffff", b"ffffffff", b"fffffffffffffff", b"ffffffffffffffff", b"10000000000000000c", b"f" * 40,
+        b"", b"g", b";",
+    )},
+    "chunks by bare LF": smuggle("Transfer-Encoding: chunked", body=b'c\n{"args":[1]}\n0\n\n'),
+    "a chunk longer than it says": smuggle("Transfer-Encoding: chunked", body=b'5\r\n{"args":[1]}\r\n0\r\n\r\n'),
+    "no CRLF behind a chunk": smuggle("Transfer-Encoding: chunked", body=b'c\r\n{"args":[1]}0\r\n\r\n'),
+    "a length in the trailer": smuggle("Transfer-Encoding: chunked", body=CHUNKED + b"0\r\nContent-Length: 99\r\n\r\n"),
+    "chunks without an end": smuggle("Transfer-Encoding: chunked", body=CHUNKED),
+    "bare LF": smuggle("Content-Length: 12", end="\n"),
+    "bare CR": smuggle("Content-Length: 12", end="\r"),
+    "LF and CR": smuggle("Content-Length: 12", end="\n\r"),
+    "a head that ends by a bare LF": smuggle("Content-Length: 12").replace(b"12\r\n\r\n", b"12\r\n\n", 1),
+    "a head that ends by two bare LF": smuggle("Content-Length: 12").replace(b"12\r\n\r\n", b"12\n\n", 1),
+    "a head that ends by CR, CR, LF": smuggle("Content-Length: 12").replace(b"12\r\n\r\n", b"12\r\r\n\r\n", 1),
+    **{f"the target {target}": smuggle("Content-Length: 12", start=f"POST {target} HTTP/1.1") for target in (
+        "http://localhost/isomor/api/add", "https://localhost/isomor/api/add", "http://other/isomor/api/add",
+        "http:/isomor/api/add", "//localhost/isomor/api/add", "localhost:80", "*", "/isomor/api/add?a=b",
+        "/isomor/api/add HTTP/1.1\r\nX:", "/isomor/api/add%20HTTP/1.1", "/isomor/api/add\0", "/isomor/api/a\x80dd",
+    )},
+    **{f"version {value!r}": smuggle("Content-Length: 12", start=f"POST /isomor/api/add {value}") for value in (
+        "HTTP/1.0", "HTTP/1.2", "HTTP/0.9", "HTTP/2", "http/1.1", "HTTP/1.1 ", "HTTP/1.10", "HTTP/01.1", "",
+    )},
+    "expecting 100-continue": smuggle("Content-Length: 12", "Expect: 100-continue"),
+    "GET with a body": smuggle("Content-Length: 12", start="GET /isomor/api/add HTTP/1.1"),
+    "behind one that is well-formed": smuggle("Content-Length: 12") + smuggle(ALL, "Content-Length: 12"),
+}  # fmt: skip
+
+
+# What comes behind these can only be read by those who are wrong about where they end.
+READABLE = {
+    "length 0, and a body", "no length, and a body", "length '012'", "length ' 12'", "length '12 '", "length '\\t12'",
+    "length '99999'",
+    "a length without a space", "a name with an underscore", "Transfer_Encoding: chunked, and a length",
+    "TE: chunked, and a length", "Trailer: Content-Length, and a length", "expecting 100-continue", "GET with a body",
+    *(f"a chunk of {size!r}" for size in (b"c", b"C", b"0c", b"000000000000000000c", b"c;x=y")),
+    *(name for name in SMUGGLED if name.startswith("the target ")), "version 'HTTP/1.0'",
+    "behind one that is well-formed",
+}  # fmt: skip
+
+
+def test_no_request_is_smuggled_within_another(plain: Server, sanic: Server) -> None:
+    """Behind a call that is answered without Sanic, and in two pieces: where it ends is read in one way only."""
+    for name, request in SMUGGLED.items():
+        pieces = call("add", "[1]") + request[:-5], request[-5:]
+        answers = exchange(plain, *pieces)
+        assert answers == exchange(sanic, *pieces), name
+        if name not in READABLE:
+            assert [status[9:12] for status, *_ in answers[1:]] in (["400"], ["413"]), (name, answers)
+
+
 def test_the_body_of_a_refused_request_is_no_request(plain: Server, sanic: Server) -> None:
     """What comes behind the head of a request that is answered before its body has been read."""
     for inner in (call("add", "[7]"), b"GET /isomor/ws HTTP/1.1\r\nUpgrade: websocket\r\nHost: localhost\r\n\r\n"):

@@ -9,6 +9,7 @@ from typing import Any
 import h11
 from house import House
 
+from isomor.server.handshake import is_well_formed
 from isomor.server.plain_calls import PlainCall, PlainCalls
 
 _CALL = b"POST /isomor/api/%b HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n%b\r\n"
@@ -59,6 +60,7 @@ def check_request(raw: bytes) -> None:
     assert isinstance(event, h11.EndOfMessage), event
     assert reader.trailing_data == (b"", False), reader.trailing_data
     assert raw.endswith(b"\r\n\r\n" + body)
+    assert is_well_formed(raw.partition(b"\r\n\r\n")[0]), "Sanic's way would refuse it"
     names = [name for name, _ in head.headers]
     assert len(names) == len(set(names)), names
     assert b"transfer-encoding" not in names

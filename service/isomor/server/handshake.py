@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -36,8 +37,24 @@ class Head:
         return self.joined.get(name, "")
 
 
+# Lines end by CRLF alone, none is folded, no space stands before a colon, and no value holds control characters.
+_WELL_FORMED: Final = re.compile(
+    rb"[^\x00-\x1f\x7f]*(?:\r\n[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\x00-\x08\x0a-\x1f\x7f]*)*", re.DOTALL
+)
+
+
+def is_well_formed(raw: bytes) -> bool:
+    """Whether the lines of a head are as they must be (RFC 9112 sections 2.2 and 5; RFC 9110 section 5.5).
+
+    Servers and proxies have been known to read others in different ways, and so to disagree where a request ends.
+    """
+    return _WELL_FORMED.fullmatch(raw) is not None
+
+
 def parse_head(raw: bytes) -> Head | None:
     """The head in `raw` (without the empty line that ends it); None where it is not one."""
+    if not is_well_formed(raw):
+        return None
     try:
         # Values may hold any byte, as Sanic reads them too; the request line may not.
         request_line, *lines = raw.decode(errors="surrogateescape").split("\r\n")

@@ -48,6 +48,20 @@ _GRACE: Final = 1.0
 _LINGER: Final = 1.0
 
 
+class _StrictHttp(CorsHttp):
+    """Sanic's HTTP takes `0xc` and ` c ` for the size of a chunk; others read 0 there, or nothing; this does not."""
+
+    __slots__ = ()
+
+    @staticmethod
+    def _safe_int(value: str, base: int = 10) -> int:
+        if base == 10:
+            value = value.rstrip(" \t")  # which is no part of a header's value
+        if not value.isascii() or not value.isalnum() or "x" in value.lower():
+            raise ValueError(value)
+        return int(value, base)
+
+
 class IsomorProtocol(WebSocketProtocol):
     """Sanic's protocol, with a look at each request before Sanic sees it.
 
@@ -60,7 +74,7 @@ class IsomorProtocol(WebSocketProtocol):
     # Sanic's methods have no types, and `untyped_calls_exclude` does not reach them by way of a subclass: hence what
     # mypy is told to ignore below.
 
-    HTTP_CLASS = CorsHttp
+    HTTP_CLASS = _StrictHttp
 
     worker: Worker
     plain: PlainCalls

@@ -7,12 +7,12 @@ from typing import Any
 
 from sanic import Request
 from sanic.compat import Header
-from sanic.exceptions import SanicException
+from sanic.exceptions import BadRequest, SanicException
 from sanic.models.server_types import ConnInfo
 
 from .cors import joined
 from .forwarded import Seen
-from .handshake import parse_head
+from .handshake import is_well_formed, parse_head
 from .worker import App, Worker
 
 
@@ -30,6 +30,8 @@ def request_class(worker_of: Callable[[], Worker]) -> type[Request]:
                 if headers:
                     raise
                 super().__init__(b"*", headers, *args, **options)
+            if not is_well_formed(self.head):
+                raise BadRequest("The request's head is malformed: see RFC 9112, sections 2.2 and 5.")
 
         @property
         def seen(self) -> Seen:
