@@ -37,7 +37,7 @@ from .request import Handshake
 from .websocket import attach
 from .worker import Worker
 
-# Of these, probes and Prometheus ask each process by its address.
+# What probes and Prometheus ask of each process, by its address.
 _ASKED_BY_ADDRESS: Final = ("/health/live", "/health/ready", "/metrics")
 
 _LONGEST_HEAD: Final = 16 * 1024
