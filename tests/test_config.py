@@ -224,6 +224,11 @@ def test_flags(tmp_path: Path) -> None:
             ("https://app.example", "http://localhost:5173"),
         ),
         ("security.origins", "capacitor://localhost,http://[::1]:80", ("capacitor://localhost", "http://[::1]")),
+        (
+            "security.hosts",
+            "App.example, *.b.example,[::1],localhost",
+            ("app.example", "*.b.example", "[::1]", "localhost"),
+        ),
         ("client.ws_base_url", "wss://example.com/", "wss://example.com"),
         ("client.http_base_url", "https://example.com/app", "https://example.com/app"),
         ("redis.url", "redis://:p%40ss@redis:6379/0", "redis://:p%40ss@redis:6379/0"),
@@ -511,6 +516,9 @@ def test_yaml_that_cannot_be_read(tmp_path: Path) -> None:
         ("security.origins", "https://example.com/", "scheme://host"),
         ("security.origins", "https://a.example,*", "scheme://host"),
         ("security.origins", "https://a.example:70000", "scheme://host"),
+        ("security.hosts", "https://example.com", "without scheme and port"),
+        ("security.hosts", "example.com:80", "without scheme and port"),
+        ("security.hosts", "*", "without scheme and port"),
         ("security.get_calls", "none", "all, cached"),
         ("logging.level", "loud", "debug, info, warning, error"),
         ("logging.format", "xml", "text, json"),
@@ -523,6 +531,13 @@ def test_bad_values_are_named(tmp_path: Path, key: str, bad: str, why: str) -> N
     shown = repr(bad) if len(bad) <= 80 else repr(bad[:80] + "…")
     assert only.startswith(f"{key} = {shown} (environment {variable}): ")
     assert why in only
+
+
+@pytest.mark.parametrize("url", ["https://me:hidden@example.com", "https://hidden@example.com"])
+def test_a_base_url_of_the_client_holds_no_password(tmp_path: Path, url: str) -> None:
+    with pytest.raises(ConfigError, match="without a user") as caught:
+        load(tmp_path, {"ISOMOR_HTTP_BASE_URL": url})
+    assert "hidden" not in str(caught.value)
 
 
 @pytest.mark.parametrize("which", ["tls_cert", "tls_key"])

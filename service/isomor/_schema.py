@@ -218,6 +218,8 @@ def _base_url(*schemes: str) -> Kind:
         url = _split(text)
         if not url or url.scheme not in schemes or not url.hostname or url.query or url.fragment:
             raise ValueError(f"use {schemes[0]}:// or {schemes[1]}:// with a host, such as {schemes[1]}://example.com")
+        if "@" in url.netloc:
+            raise ValueError("use a URL without a user and a password: it is in the client, for everyone to read")
         return text.rstrip("/")
 
     return Kind(_one(read), {"type": "string", "pattern": f"^({'|'.join(schemes)})://"})

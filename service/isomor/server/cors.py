@@ -27,6 +27,8 @@ _EXPOSED: Final = "ETag"
 class CorsHttp(Http):
     """Sanic's HTTP, that marks each answer, whoever has made it, before it is sent."""
 
+    __slots__ = ()
+
     def respond(self, response: Any) -> Any:
         """As in Sanic."""
         protocol: Any = self.protocol

@@ -38,7 +38,7 @@ from .request import Handshake
 from .websocket import attach
 from .worker import Worker
 
-# Of these, probes and Prometheus ask each process by its address.
+# What probes and Prometheus ask of each process, by its address.
 _ASKED_BY_ADDRESS: Final = ("/health/live", "/health/ready", "/metrics")
 
 # While the server stops, whoever has just connected may say so long what it wants.
