@@ -48,7 +48,7 @@ test: test-setup ## Install what the tests need, and run them all
 	@exec $(BIN)/python -m pytest $(ARGS)
 
 # What depends on Python itself: hints, tasks, the event loop.
-OTHER_TESTS := $(addprefix tests/test_,$(addsuffix .py,calls context functions loader outcome pydantic user_code websocket wire))
+OTHER_TESTS := $(addprefix tests/test_,$(addsuffix .py,calls context functions gone_wrong loader outcome pydantic unsendable user_code websocket wire))
 
 .PHONY: test-other
 test-other: test-setup ## The tests that depend on Python itself, on OTHER=3.13
