@@ -237,7 +237,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Here]:
 
 @pytest.fixture(scope="module")
 def server(serve_module) -> Server:
-    return serve_module(API, env={"ISOMOR_WS": ".*"})
+    return serve_module(API, env={"ISOMOR_WS": ".*", "ISOMOR_WS_TIMEOUT": "0"})  # one WebSocket waits for all tests
 
 
 @pytest.fixture(scope="module")
