@@ -381,7 +381,8 @@ def test_who_leaves_while_on_connect_runs(slow_connect, gate):
     with slow_connect.ws() as other:
         assert other.call("counted") == before + 1
     gate.open()
-    assert slow_connect.call("counted") == before + 2
+    # A call that was read goes on without its caller; one that was not is lost with the connection.
+    assert slow_connect.call("counted") in (before + 2, before + 3)
     assert "ERROR" not in slow_connect.log
 
 
