@@ -56,6 +56,7 @@ def run(folder: Path, workers: int, size: Size, report: Report) -> None:
         _show(report, "before", warm)
         _show(report, "after", after)
         _require_clean(report, first, after)
+        report.require(bool(warm.keys() & after.keys()), "no worker has lived through all of it")
         for pid in warm.keys() & after.keys():
             growth = after[pid].memory / warm[pid].memory - 1
             report.row(f"memory of worker {pid}", f"{growth:+.1%}")
@@ -64,7 +65,7 @@ def run(folder: Path, workers: int, size: Size, report: Report) -> None:
         crowd.open()
         faults.drained(crowd, report)
         made, wrong = audit(system.journal, crowd.ledgers, killed=crowd.killed, vanished=crowd.vanished)
-        report.row("calls in all", f"{made:,} made; each has run at most once, and was answered or refused")
+        report.row("calls in all", f"{made:,} made; each has run at most once; those that ran were answered or refused")
         for line in wrong:
             report.fault(line)
 
