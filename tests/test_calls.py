@@ -447,6 +447,27 @@ def test_cancel_of_a_waiting_call(narrow):
     assert "w4" not in narrow.call("state")["most"]
 
 
+def test_waiting_calls_have_ids_of_their_own(narrow):
+    with narrow.raw_ws() as ws:
+        calls = [
+            {"action": "API", "id": call_id, "urlPath": "/isomor/api/hold", "args": [f"own{number}"]}
+            for number, call_id in enumerate([*range(6), 1, 5, "5", None])
+        ]
+        messages = [*calls, {"action": "CANCEL", "id": 0}]
+        ws.send_bytes(b"".join(frame(TEXT, json.dumps(message).encode()) for message in messages))
+        refused = [ws.receive_json() for _ in range(3)]
+        assert [(answer["id"], answer["code"]) for answer in refused] == [
+            (call_id, "BAD_MESSAGE") for call_id in (1, 5, None)
+        ]
+        assert ws.receive_json()["code"] == "CANCELLED"
+        until_running(narrow, "own3")
+        answers = []
+        while len(answers) < 6:
+            narrow.call("open_gates")
+            answers.append(ws.receive_json())
+        assert {answer["payload"] for answer in answers} == {"own1", "own2", "own3", "own4", "own5", "own8"}
+
+
 @pytest.mark.parametrize("call_id", [77, "77", -1, "", None, 2**70])
 def test_cancel_of_a_call_that_is_not_there_does_nothing(server, ws, call_id):
     other = ws.send_call("hold", "unharmed")

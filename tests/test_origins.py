@@ -373,7 +373,11 @@ def test_hosts_hold_for_pages_and_not_for_those_who_ask_by_address(proxied: Serv
         refused = proxied.http.get(path, headers={"Host": "evil.example"})
         assert (refused.status_code, refused.json()["code"]) == (403, "FORBIDDEN"), path
     for path in ("/health/live", "/health/ready", "/metrics"):
-        assert proxied.http.get(path, headers={"Host": "10.0.0.7:3005"}).status_code == 200
+        for host in ("10.0.0.7:3005", "10.0.0.7", "[2001:db8::7]:3005"):
+            assert proxied.http.get(path, headers={"Host": host}).status_code == 200
+    # A page can point a name of its own here, and no address.
+    assert proxied.http.get("/health/live", headers={"Host": "evil.example"}).status_code == 200
+    assert proxied.http.get("/metrics", headers={"Host": "evil.example"}).status_code == 403
 
 
 def test_an_address_in_a_header_of_its_own(proxied: Server) -> None:

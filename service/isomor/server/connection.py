@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -69,7 +69,7 @@ class WsConnection(Connection):
         self._worker = worker
         self._handshake = handshake
         self._running: dict[CallId, Call] = {}
-        self._waiting: deque[ClientMessage] | None = None  # an empty one takes more than half a kilobyte
+        self._waiting: OrderedDict[CallId, ClientMessage] | None = None  # calls that are read, and not begun yet
         self._advancing = False
         self._opening = True
         self._reading = True
@@ -308,10 +308,7 @@ class WsConnection(Connection):
             if self._opening or len(self._running) >= self._worker.config.ws.max_calls_in_flight:
                 if self._reading and not self._opening:
                     self._worker.calls.met("ws.max_calls_in_flight")
-                if self._waiting is None:
-                    self._waiting = deque()
-                self._waiting.append(message)
-                self._set_reading(False)
+                self._let_wait(message)
             else:
                 self._start(message)
         elif action == "PING":
@@ -322,11 +319,19 @@ class WsConnection(Connection):
             said = f"There is no action {action[:40]!r}: send API, CANCEL or PING."
             self._refuse(message.id, ApiError.of("BAD_MESSAGE", said))
 
+    def _let_wait(self, message: ClientMessage) -> None:
+        if self._waiting is None:
+            self._waiting = OrderedDict()
+        if message.id is None or message.id in self._running or message.id in self._waiting:
+            self._refuse_id(message)
+        else:
+            self._waiting[message.id] = message
+        self._set_reading(False)
+
     def _start(self, message: ClientMessage) -> None:
         call_id = message.id
         if call_id is None or call_id in self._running:
-            said = "A call needs an id." if call_id is None else "A call with this id is running; give each its own."
-            self._refuse(call_id, ApiError.of("BAD_MESSAGE", said), message.url_path)
+            self._refuse_id(message)
             return
         calls = self._worker.calls
         try:
@@ -353,6 +358,10 @@ class WsConnection(Connection):
         self._worker.calls.refused(path, "ws", error)
         self._send_error(call_id, error)
 
+    def _refuse_id(self, message: ClientMessage) -> None:
+        said = "A call needs an id." if message.id is None else "A call with this id is running; give each its own."
+        self._refuse(message.id, ApiError.of("BAD_MESSAGE", said), message.url_path)
+
     def _send_error(self, call_id: CallId, error: ApiError) -> None:
         self.enqueue(messages.text_frame(messages.error_message(call_id, error)))
 
@@ -360,13 +369,10 @@ class WsConnection(Connection):
         if (call := self._running.get(call_id)) is not None:
             call.cancel()
             return
-        for message in self._waiting or ():
-            if message.id == call_id and self._waiting:
-                self._waiting.remove(message)
-                error = ApiError.of("CANCELLED", "The call was cancelled before it began.")
-                self._refuse(call_id, error, message.url_path)
-                self._advance()
-                return
+        if self._waiting and (message := self._waiting.pop(call_id, None)) is not None:
+            error = ApiError.of("CANCELLED", "The call was cancelled before it began.")
+            self._refuse(call_id, error, message.url_path)
+            self._advance()
 
     def _advance(self) -> None:
         """Start the calls that wait, as far as the cap allows; then read on."""
@@ -376,7 +382,7 @@ class WsConnection(Connection):
         most = self._worker.config.ws.max_calls_in_flight
         try:
             while self._waiting and len(self._running) < most:
-                self._start(self._waiting.popleft())
+                self._start(self._waiting.popitem(last=False)[1])
         finally:
             self._advancing = False
         if not self._waiting:

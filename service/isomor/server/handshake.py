@@ -51,6 +51,12 @@ def is_well_formed(raw: bytes) -> bool:
     return _WELL_FORMED.fullmatch(raw) is not None
 
 
+def agrees(target: str, host: str) -> bool:
+    """Whether a target in absolute form names the host that the Host header names (RFC 9112 section 3.2.2)."""
+    match = re.match(r"[a-z][a-z0-9+.-]*://([^/?#]*)", target, re.IGNORECASE)
+    return match is None or match[1].lower() == host.lower()
+
+
 def parse_head(raw: bytes) -> Head | None:
     """The head in `raw` (without the empty line that ends it); None where it is not one."""
     if not is_well_formed(raw):
@@ -69,8 +75,12 @@ def parse_head(raw: bytes) -> Head | None:
                 return None
             name, value = name.lower(), value.strip()
             headers.append((name, value))
+            if name == "host" and name in joined:
+                return None
             joined[name] = f"{joined[name]}, {value}" if name in joined else value
     except ValueError:
+        return None
+    if not agrees(target, joined.get("host", "")):
         return None
     return Head(method, target, version, headers, joined)
 

@@ -7,6 +7,7 @@ neither is no browser, or a browser that does not tell (docs/security.md has wha
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Collection, Sequence
 from typing import Final
@@ -76,6 +77,16 @@ def _is_own(origin: str, host: str, secure: bool) -> bool:
         return False
     own = _PORTS[scheme]
     return f"{name}{port or own}".removesuffix(own) == host.lower().removesuffix(own)
+
+
+def is_address(host: str) -> bool:
+    """Whether a host, with its port, is named by its address: which no page can point elsewhere."""
+    name = re.sub(r":[0-9]*$", "", host)
+    try:
+        ipaddress.ip_address(name.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return False
+    return True
 
 
 def check_host(host: str, hosts: Sequence[str]) -> None:

@@ -8,12 +8,14 @@ picows. A request that does not come whole in time ends its connection, however 
 from __future__ import annotations
 
 import math
+import re
 import time
 from typing import Any, Final
 
 from httptools import HttpParserInvalidURLError, parse_url
-from sanic.exceptions import RequestTimeout
+from sanic.exceptions import BadRequest, RequestTimeout
 from sanic.http import Http, Stage
+from sanic.http.http1 import HTTP_CONTINUE
 from sanic.models.server_types import ConnInfo
 from sanic.server.protocols.websocket_protocol import WebSocketProtocol
 
@@ -32,14 +34,15 @@ from .handshake import (
     wants_websocket,
 )
 from .http import TOO_LATE, methods_of
-from .origins import check_host
+from .origins import check_host, is_address
 from .plain_calls import CONTEXT, PlainCall, PlainCalls
 from .request import Handshake
 from .websocket import attach
 from .worker import Worker
 
-# What probes and Prometheus ask of each process, by its address.
-_ASKED_BY_ADDRESS: Final = ("/health/live", "/health/ready", "/metrics")
+# Probes ask for these by any name; Prometheus asks each process by its address.
+_ASKED_BY_ANY_NAME: Final = ("/health/live", "/health/ready")
+_ASKED_BY_ADDRESS: Final = "/metrics"
 
 # While the server stops, whoever has just connected may say so long what it wants.
 _GRACE: Final = 1.0
@@ -48,10 +51,33 @@ _GRACE: Final = 1.0
 _LINGER: Final = 1.0
 
 
+# Of a body in chunks: the end of what came before, and the size of the next one (RFC 9112 section 7.1).
+_CHUNK: Final = re.compile(rb"\r\n[0-9A-Fa-f]{1,32}(?:;[\t\x20-\x7e\x80-\xff]*)?\r\n")
+_LONGEST_CHUNK_LINE: Final = 64
+
+
 class _StrictHttp(CorsHttp):
-    """Sanic's HTTP takes `0xc` and ` c ` for the size of a chunk; others read 0 there, or nothing; this does not."""
+    """Sanic's HTTP takes sizes such as `0xc`, and anything for the end of a chunk or within its extensions.
+
+    Others read these in other ways, and then disagree where a request ends.
+    """
 
     __slots__ = ()
+
+    async def read(self) -> bytes | None:
+        """As in Sanic, but that chunks have to be as the RFC has them."""
+        body: Any = self.request_body
+        if body == "chunked" and not self.request_bytes_left:
+            if self.expecting_continue:
+                self.expecting_continue = False
+                await self._send(HTTP_CONTINUE)
+            while (end := self.recv_buffer.find(b"\r\n", 2)) < 0 and len(self.recv_buffer) <= _LONGEST_CHUNK_LINE:
+                await self._receive_more()
+            if end < 0 or not _CHUNK.match(self.recv_buffer):
+                self.keep_alive = False
+                raise BadRequest("The body's chunks are malformed: see RFC 9112, section 7.1.")
+        data: bytes | None = await super().read()
+        return data
 
     @staticmethod
     def _safe_int(value: str, base: int = 10) -> int:
@@ -126,7 +152,8 @@ class IsomorProtocol(WebSocketProtocol):
         A preflight carries no cookie and no token, so that middleware which asks for one would refuse it.
         """
         gate = self.worker.gate
-        if gate.hosts and request.path not in _ASKED_BY_ADDRESS:
+        asked_by_address = request.path == _ASKED_BY_ADDRESS and is_address(request.host)
+        if gate.hosts and request.path not in _ASKED_BY_ANY_NAME and not asked_by_address:
             try:
                 check_host(request.host, gate.hosts)
             except ApiError as error:
@@ -143,7 +170,11 @@ class IsomorProtocol(WebSocketProtocol):
     def data_received(self, data: bytes) -> None:
         """A piece of a request: a look where it begins one, then Sanic's."""
         if not self._is_between_requests():
+            since = self._time
             super().data_received(data)  # type: ignore[no-untyped-call]
+            http = self.http
+            if http is not None and http.stage in (Stage.HANDLER, Stage.RESPONSE) and not http.request_body:
+                self._time = since  # that more is asked for does not say that what was answered is read
             return
         self._time = time.monotonic()
         if not self.recv_buffer:
@@ -154,6 +185,10 @@ class IsomorProtocol(WebSocketProtocol):
         if len(self.recv_buffer) >= self._needed:
             self._read_buffer()
         self._set_reading()
+
+    def eof_received(self) -> None:
+        """The peer says no more: close it as any other, so that it does not wait for ever to read what it asked for."""
+        self.close()
 
     def _is_between_requests(self) -> bool:
         """Whether a request may begin here."""
@@ -343,9 +378,9 @@ class IsomorProtocol(WebSocketProtocol):
         except HttpParserInvalidURLError:
             return  # Sanic knows how to refuse that
         except ApiError as error:
-            transport = self._let_go()
-            transport.write(refusal(error))
-            transport.close()
+            self.transport.write(refusal(error))  # type: ignore[union-attr]
+            self.close()  # for good after a while, whether the peer reads that or not: so it stays Sanic's till then
+            self._taken = True
             return
         connection = WsConnection(self.worker, handshake)
         attach(self._let_go(), connection, key, rest, self.worker.config.max_message_size)

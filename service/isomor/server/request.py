@@ -12,7 +12,7 @@ from sanic.models.server_types import ConnInfo
 
 from .cors import joined
 from .forwarded import Seen
-from .handshake import is_well_formed, parse_head
+from .handshake import agrees, is_well_formed, parse_head
 from .worker import App, Worker
 
 
@@ -32,6 +32,9 @@ def request_class(worker_of: Callable[[], Worker]) -> type[Request]:
                 super().__init__(b"*", headers, *args, **options)
             if not is_well_formed(self.head):
                 raise BadRequest("The request's head is malformed: see RFC 9112, sections 2.2 and 5.")
+            hosts = self.headers.getall("host", ())
+            if headers and (len(hosts) > 1 or not agrees(url_bytes.decode("latin-1"), "".join(hosts))):
+                raise BadRequest("The request names more than one host: see RFC 9112, section 3.2.")
 
         @property
         def seen(self) -> Seen:
