@@ -327,6 +327,14 @@ def test_no_secret_is_in_the_log(server: Server) -> None:
     assert not [line for line in server.log.splitlines() if PASSWORD in line or DSN in line or TOKEN in line]
 
 
+def test_a_password_that_is_a_word_of_the_log_does_not_tell_itself_by_its_gaps(serve: Any) -> None:
+    server = serve(API, env={"ISOMOR_REDIS_URL": "redis://:isomor@127.0.0.1:1"}, wait=False)
+    wait_until(lambda: is_alive(server), "the server")
+    server.call("log", "isomor at redis://:isomor@h and https://a/#token=isomor")
+    server.wait_for_log("said isomor at redis://:***@h and https://a/#token=***")
+    assert server.log.count("the password in redis.url is too weak to be hidden everywhere") == 1
+
+
 def test_nothing_forges_a_line_for_any_reader_of_lines(server: Server) -> None:
     before = len(server.log)
     server.call("log", FORGED)
