@@ -15,6 +15,8 @@ from harness import TEXT, RawConnection, Server, ServerExited, frame, free_port,
 
 import isomor as package
 from isomor.cli import cli
+from isomor.config import SETTINGS
+from isomor.metrics.table import LIMITS
 
 # What must not come out: of settings, the environment, user exceptions, cookies and the files themselves.
 PASSWORD, DSN, TOKEN, RAISED = "pa55-of-redis", "pa55-of-a-database", "t0ken-of-a-service", "raised-by-user-code"
@@ -248,7 +250,10 @@ def never_told(server: Server) -> list[str]:
     own = [f'"{package.__version__}"', f"isomor/{package.__version__}", f"isomor {package.__version__}"]
     paths = [str(server.folder), str(package.__path__[0]), sys.prefix, "site-packages", ".py"]
     names = ["Traceback", "ValueError", "SystemExit", "sanic", "uvloop", "picows", "httptools", "msgspec", "redis"]
-    return [PASSWORD, DSN, TOKEN, RAISED, *paths, *names, *versions, python, *own]
+    # What has refused is named on purpose: limits, and who may call. A name without a dot or _ may be any word.
+    others = [setting for setting in SETTINGS if setting.key not in {*LIMITS, "security.origins", "security.hosts"}]
+    settings = [name for one in others for name in (one.key, one.variable, one.regular) if re.search("[._]", name)]
+    return [PASSWORD, DSN, TOKEN, RAISED, *settings, *paths, *names, *versions, python, *own]
 
 
 def answered(connection: RawConnection, data: bytes) -> bytes:
