@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from isomor._schema import to_json_schema, to_markdown, to_yaml
-from isomor.config import SETTINGS, Config, Loaded, describe, load_config
+from isomor.config import SETTINGS, Config, Loaded, describe, load_config, secrets_of
 from isomor.errors import ConfigError
 
 ROOT = Path(__file__).parent.parent
@@ -682,6 +682,55 @@ def test_describe_hides_secrets(tmp_path: Path, url: str, shown: str) -> None:
     loaded = load(tmp_path, {"ISOMOR_REDIS_URL": url})
     assert ("redis.url", shown, "environment ISOMOR_REDIS_URL") in describe(loaded)
     assert SECRET not in repr(loaded)
+
+
+# --- secrets, for the log to hide
+
+
+@pytest.mark.parametrize(
+    ("url", "hidden"),
+    [
+        (f"redis://:{SECRET}@redis", {SECRET}),
+        (f"redis://me:{SECRET}%2F@redis", {f"{SECRET}%2F", f"{SECRET}/"}),
+        (f"redis://redis?password={SECRET}&sentinel_password=0ther-secret", {SECRET, "0ther-secret"}),
+        ("redis://redis", set()),
+        # A user's name is in every other line, and where a key lies is no secret.
+        ("redis://default@redis", set()),
+        ("redis://me@redis/0?ssl_keyfile=/app/tls/client.pem", set()),
+    ],
+)
+def test_what_the_log_hides(tmp_path: Path, url: str, hidden: set[str]) -> None:
+    secrets = secrets_of(load(tmp_path, {"ISOMOR_REDIS_URL": url}).config)
+    assert secrets.hidden == hidden
+    assert secrets.weak == ()
+    assert secrets.warning() is None
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:isomor@redis",
+        "redis://:Redis@h",
+        "redis://:x7@h",
+        "redis://h?password=%69somor",
+        "redis://:cache-of-us@cache-of-us",
+        "redis://application:application@h",
+        "redis://:function-folder@h",
+        "redis://:channel-prefix@h",
+        "redis://:connections@h",
+    ],
+)
+def test_a_password_that_is_a_word_of_the_log_is_not_hidden_in_it(tmp_path: Path, url: str) -> None:
+    (tmp_path / "function-folder").mkdir()
+    environ = {
+        "ISOMOR_REDIS_URL": url,
+        "ISOMOR_SRC_FOLDER": "function-folder",
+        "ISOMOR_REDIS_PREFIX": "channel-prefix",
+    }
+    secrets = secrets_of(load(tmp_path, environ).config)
+    assert secrets.weak == ("redis.url",)
+    assert "the password in redis.url is too weak" in str(secrets.warning())
+    assert secrets.hidden == set()
 
 
 def test_describe(tmp_path: Path) -> None:

@@ -416,8 +416,8 @@ def test_a_callback_that_would_end_the_server(server, other, where):
 @pytest.mark.parametrize(
     ("kind", "said"),
     [
-        ("decimal", "result.items[1].price: Decimal NaN has no form in JSON"),
-        ("set", "result.tags: set of api.rubbish.Foo has no form in JSON"),
+        ("decimal", "result[key 0][1].price: Decimal NaN has no form in JSON"),
+        ("set", "result[key 0]: set of api.rubbish.Foo has no form in JSON"),
         ("generator", "result: generator has no form in JSON; return what it gives"),
         ("circle", "result[1]: a circle (list within itself: it is result too) has no form in JSON"),
         ("broken", "result[0]: api.rubbish.Broken has no form in JSON"),

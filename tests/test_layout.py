@@ -15,6 +15,7 @@ PACKAGE = REPOSITORY / "service" / "isomor"
 # within its folder from whatever does not import from it in turn.
 ORDER = [
     "errors",
+    "hiding",
     "_schema",
     "_sources",
     "config",

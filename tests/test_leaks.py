@@ -15,6 +15,8 @@ from harness import TEXT, RawConnection, Server, ServerExited, frame, free_port,
 
 import isomor as package
 from isomor.cli import cli
+from isomor.config import SETTINGS
+from isomor.metrics.table import LIMITS
 
 # What must not come out: of settings, the environment, user exceptions, cookies and the files themselves.
 PASSWORD, DSN, TOKEN, RAISED = "pa55-of-redis", "pa55-of-a-database", "t0ken-of-a-service", "raised-by-user-code"
@@ -248,7 +250,10 @@ def never_told(server: Server) -> list[str]:
     own = [f'"{package.__version__}"', f"isomor/{package.__version__}", f"isomor {package.__version__}"]
     paths = [str(server.folder), str(package.__path__[0]), sys.prefix, "site-packages", ".py"]
     names = ["Traceback", "ValueError", "SystemExit", "sanic", "uvloop", "picows", "httptools", "msgspec", "redis"]
-    return [PASSWORD, DSN, TOKEN, RAISED, *paths, *names, *versions, python, *own]
+    # What has refused is named on purpose: limits, and who may call. A name without a dot or _ may be any word.
+    others = [setting for setting in SETTINGS if setting.key not in {*LIMITS, "security.origins", "security.hosts"}]
+    settings = [name for one in others for name in (one.key, one.variable, one.regular) if re.search("[._]", name)]
+    return [PASSWORD, DSN, TOKEN, RAISED, *settings, *paths, *names, *versions, python, *own]
 
 
 def answered(connection: RawConnection, data: bytes) -> bytes:
@@ -325,6 +330,14 @@ def test_no_secret_is_in_the_log(server: Server) -> None:
     for text in (RAISED, "a thread has failed", "postgres://app:***@db:5432/app", "access_token=***", "redis"):
         assert text in server.log, text
     assert not [line for line in server.log.splitlines() if PASSWORD in line or DSN in line or TOKEN in line]
+
+
+def test_a_password_that_is_a_word_of_the_log_does_not_tell_itself_by_its_gaps(serve: Any) -> None:
+    server = serve(API, env={"ISOMOR_REDIS_URL": "redis://:isomor@127.0.0.1:1"}, wait=False)
+    wait_until(lambda: is_alive(server), "the server")
+    server.call("log", "isomor at redis://:isomor@h and https://a/#token=isomor")
+    server.wait_for_log("said isomor at redis://:***@h and https://a/#token=***")
+    assert server.log.count("the password in redis.url is too weak to be hidden everywhere") == 1
 
 
 def test_nothing_forges_a_line_for_any_reader_of_lines(server: Server) -> None:

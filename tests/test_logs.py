@@ -6,13 +6,15 @@ import io
 import json
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from harness import CallFailed, Server
 
 from isomor import logs
+from isomor.hiding import Secrets
 
 FORGED = "x\n2026-01-01 00:00:00 ERROR   forged\r\x1b[31mred\x1b[0m\u2028\u0085\x00"
 
@@ -24,13 +26,14 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., io.StringIO]]
     handlers, level = root.handlers[:], root.level
     levels = {name: logging.getLogger(name).level for name in logging.root.manager.loggerDict}
 
-    def set_up(level: str = "info", form: str = "text") -> io.StringIO:
+    def set_up(level: str = "info", form: str = "text", secrets: Iterable[str] = ()) -> io.StringIO:
         stream = io.StringIO()
         monkeypatch.setattr(sys, "stderr", stream)
-        logs.set_up(level, form)
+        logs.set_up(level, form, secrets)
         return stream
 
     yield set_up
+    logs.set_up("info", "text")
     logging.captureWarnings(False)
     root.handlers[:] = handlers
     root.setLevel(level)
@@ -142,6 +145,106 @@ def test_warnings_are_logged(log):
         logging.captureWarnings(True)
         warnings.warn("careful", UserWarning, stacklevel=1)
     assert "careful" in stream.getvalue()
+
+
+# ---- Secrets -----------------------------------------------------------------------------------------------------
+
+OF_OTHERS = [
+    ("GET /cb?access_token=s3cret HTTP/1.1", "GET /cb?access_token=*** HTTP/1.1"),
+    ("https://a.example/cb#access_token=s3cret", "https://a.example/cb#access_token=***"),
+    ("to /cb?a=1&api%5Fk%65y=s3cret&b=2", "to /cb?a=1&api%5Fk%65y=***&b=2"),
+    ("postgres://app:s3/cr?e#t@db/app", "postgres://app:***@db/app"),
+    ("postgres://app:s3@cret@db/app", "postgres://app:***@db/app"),
+    ("amqp://u:s3 cret@h", "amqp://u:***@h"),
+    ("redis://:6379 s3cret@h", "redis://:***@h"),
+    ("https://s3cret@api.example/", "https://***@api.example/"),
+    ("""{'url': 'redis://:s3"cret@h', 'mail': 'ada@b'}""", """{'url': 'redis://:***@h', 'mail': 'ada@b'}"""),
+    (r"""{"url":"redis://:s3\"cret@h","mail":"ada@b"}""", """{"url":"redis://:***@h","mail":"ada@b"}"""),
+    ("""'redis://o'neil:s3cret@h'""", """'redis://o'neil:***@h'"""),
+    ("-----BEGIN RSA PRIVATE KEY-----\ns3cret\n-----END RSA PRIVATE KEY-----, so", "***, so"),
+    ("-----BEGIN PRIVATE KEY-----\ns3cret", "***"),
+    # Nothing of these is secret.
+    ("see http://localhost:3005/x and write to ada@b.example", None),
+    ("http://a.example, ada@b.example", None),
+    ('{"url":"http://a","mail":"ada@b"}', None),
+    ("rediss://h?ssl_keyfile=/app/tls/client.pem&db=1", None),
+    ("GET /search?q=token", None),
+]
+
+
+@pytest.mark.parametrize(("text", "shown"), OF_OTHERS)
+def test_secrets_in_urls_are_hidden(log, text, shown):
+    stream = log()
+    logging.getLogger("isomor").info("%s", text)
+    assert stream.getvalue()[28:-1] == (text if shown is None else shown)
+
+
+# What a pattern could begin to match again and again.
+HOSTILE = [
+    "://",
+    "://a:",
+    "://a@",
+    "://:@ ",
+    "://a:1 ",
+    "\n://a:",
+    "?token=",
+    "?a",
+    "&",
+    "?%41",
+    "a",
+    "'",
+    "@",
+    "=",
+    "\\",
+]
+
+
+@pytest.mark.parametrize("part", HOSTILE)
+def test_hiding_takes_time_in_proportion(part):
+    """In the square of it, this would take minutes."""
+    text = (part * 128_000)[:128_000]
+    for whole in (text, text + "@", text + "=x", "://a:" + text, "?token=" + text + "=", '"-----BEGIN A-----' + text):
+        assert isinstance(Secrets(["s3cret-of-settings"]).hide(whole), str)
+
+
+ODD = "pa55\"w'ö\\rd"
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+@pytest.mark.parametrize("secret", ["pa55-of-redis", 'pa55"word', "pa55\\word", "pa55'wörd", ODD])
+def test_a_secret_of_the_settings_is_hidden_however_it_is_written(log, form, secret):
+    ways = [
+        secret, repr(secret), repr(secret + "'"), repr(f"{secret}'\""), ascii(secret), repr(secret.encode()),
+        json.dumps(secret), json.dumps(secret, ensure_ascii=False), json.dumps(repr(secret)), repr(json.dumps(secret)),
+        quote(secret), quote(secret, safe=""), repr(f"AUTH\r\n{secret}\r\n"), f"({secret})", f"x={secret}",
+    ]  # fmt: skip
+    for way in ways:
+        stream = log(form=form, secrets=[secret])
+        logging.getLogger("isomor").info("<%s>", way)
+        try:
+            raise ValueError(way)
+        except ValueError:
+            logging.getLogger("isomor").exception("it failed", stack_info=True)
+        said = stream.getvalue()
+        assert said.count("***") >= 2, way
+        assert "pa55" not in said.replace('["pa55', ""), way
+
+
+def test_a_secret_within_another_word_is_that_word(log):
+    stream = log(secrets=["monkey"])
+    logging.getLogger("isomor").info("monkeys, a monkey, a_monkey")
+    assert stream.getvalue().endswith("monkeys, a ***, a_monkey\n")
+
+
+def test_no_secret_is_in_any_field_of_json(log):
+    stream = log(form="json", secrets=["pa55-of-redis"])
+    more = {"code": "pa55-of-redis", "call": "/cb?token=s3cret", "transport": ["pa55-of-redis"]}
+    logging.getLogger("a.pa55-of-redis").warning("hello", extra=more)
+    logging.getLogger("a").warning("hello", extra={"code": 409, "call": None})
+    first, second = (json.loads(line) for line in lines(stream))
+    assert (first["logger"], first["code"], first["call"]) == ("a.***", "***", "/cb?token=***")
+    assert first["transport"] == "['***']"
+    assert (second["code"], second["call"]) == (409, None)
 
 
 # ---- On a server -------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import math
 from collections import UserDict, namedtuple
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypedDict
 
 import msgspec
 import pytest
@@ -46,6 +46,30 @@ class Failing(BaseModel):
         raise KeyError("s3cret")
 
 
+class Number(float):
+    def __str__(self) -> str:
+        return "s3cret"
+
+    __repr__ = __str__
+
+    def __format__(self, spec: str) -> str:
+        return "s3cret"
+
+
+class Price(Decimal):
+    def __str__(self) -> str:
+        return "s3cret"
+
+    __repr__ = __str__
+
+    def __format__(self, spec: str, context: Any = None, _localeconv: Any = None) -> str:
+        return "s3cret"
+
+
+class Typed(TypedDict):
+    inner: Any
+
+
 Pair = namedtuple("Pair", "left right")
 
 CIRCLE: dict[str, Any] = {"name": "root"}
@@ -58,28 +82,33 @@ for _ in range(100_000):
 CASES: list[tuple[Any, str]] = [
     (Foo(), "result: test_unsendable.Foo has no form in JSON"),
     (Basket([Item("a"), Item("b"), Item("c"), Item("d", Decimal("NaN"))]), "result.items[3].price: Decimal NaN has"),
-    ({"a": {"b": (1, math.inf)}}, "result.a.b[1]: float inf has no form in JSON, nor has any NaN"),
+    ({"a": {"b": (1, math.inf)}}, "result[key 0][key 0][1]: float inf has no form in JSON, nor has any NaN"),
     ([1.0] * 1000 + [math.nan], "result[1000]: float nan has no form in JSON, nor has any NaN or infinity; return"),
     ({Foo()}, "result: set of test_unsendable.Foo has"),
-    ({"tags": frozenset({Foo()})}, "result.tags: frozenset of test_unsendable.Foo has"),
+    ({"tags": frozenset({Foo()})}, "result[key 0]: frozenset of test_unsendable.Foo has"),
     (Struct(Struct([Foo()])), "result.inner.inner[0]: test_unsendable.Foo has"),
     (Model(inner=[Model(inner=Foo())]), "result.inner[0].inner: test_unsendable.Foo has"),
-    ({"model": Model(number=math.nan)}, "result.model.number: float nan has"),
+    ({"model": Model(number=math.nan)}, "result[key 0].number: float nan has"),
     (Pair(1, Pair(2, 1j)), "result[1][1]: complex has"),
-    (UserDict(a=[UserDict(b=Foo())]), "result.a[0].b: test_unsendable.Foo has"),
+    (UserDict(a=[UserDict(b=Foo())]), "result[key 0][0][key 0]: test_unsendable.Foo has"),
     ([{(1, 2): 3}], "a key of result[0]: tuple has"),
-    ({"x": {Decimal("Infinity"): 1}}, "a key of result.x: Decimal Infinity has"),
+    ({"x": {Decimal("Infinity"): 1}}, "a key of result[key 0]: Decimal Infinity has"),
     (["\ud800"], "result[0]: str with a lone surrogate has no form in JSON; clean it by"),
-    (CIRCLE, "result.children[0].parent: a circle (dict within itself: it is result too) has"),
+    (CIRCLE, "result[key 1][0][key 0]: a circle (dict within itself: it is result too) has"),
     (DEEP, "result: list, nested too deeply, has"),
     ([Foo], "result[0]: the class Foo itself has"),
     ((number for number in ()), "result: generator has no form in JSON; return what it gives: await it, or"),
     ([ValueError("s3cret")], "result[0]: ValueError has"),
-    ({"list": [Failing()]}, "result.list[0]: test_unsendable.Failing has no form in JSON"),
-    # A key that is no name may be data, and has no place in a log.
-    ({"ada@example.com": Foo()}, "result[…]: test_unsendable.Foo has"),
-    ({"x" * 100: Foo()}, "result[…]: test_unsendable.Foo has"),
-    ({1: Foo()}, "result[…]: test_unsendable.Foo has"),
+    ({"list": [Failing()]}, "result[key 0][0]: test_unsendable.Failing has no form in JSON"),
+    # Keys are data, whatever they look like, and have no place in a log: theirs is told.
+    ({"ada@example.com": Foo()}, "result[key 0]: test_unsendable.Foo has"),
+    ({"sk_live_s3cret": 1, "ada_s3cret": [Foo()]}, "result[key 1][0]: test_unsendable.Foo has"),
+    ({1: Foo()}, "result[key 0]: test_unsendable.Foo has"),
+    (Typed(inner=Foo()), "result[key 0]: test_unsendable.Foo has"),
+    # And so is what numbers of a class of one's own say of themselves.
+    ([Number("nan")], "result[0]: test_unsendable.Number nan has no form in JSON, nor has any NaN"),
+    ([Price("-Infinity")], "result[0]: test_unsendable.Price -Infinity has no form in JSON, nor has any NaN"),
+    ([Decimal("sNaN4711")], "result[0]: Decimal NaN has no form in JSON, nor has any NaN"),
 ]
 
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 Raw = str | tuple[str, ...]
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -287,38 +287,6 @@ _STRINGS: dict[str, Any] = {"type": ["array", "string"], "items": {"type": "stri
 NETWORKS, ORIGINS = Kind(_many(_read_network), _STRINGS), Kind(_many(_read_origin), _STRINGS)
 HOST_NAMES = Kind(_many(_read_host_name), _STRINGS)
 REDIS = Kind(_read_redis, {**_STRINGS, "minItems": 1}, secret=True)
-
-
-def hide(text: str) -> str:
-    """The text without the secrets of the URLs in it: what stands in front of the host, and passwords in the query."""
-    if "-----BEGIN" in text:  # a key itself, where its file is asked for
-        return "***"
-    text = re.sub(r"://([^:@/?#]*):.*@", r"://\1:***@", text, flags=re.DOTALL)
-    text = re.sub(r"://[^:@/?#]+@", "://***@", text)
-    return re.sub(r"([?&])([^=&#]*)=([^&#]*)", _hide_parameter, text)
-
-
-def secrets_in(urls: Iterable[str]) -> set[str]:
-    """The passwords and tokens in these URLs, as written and as meant, and the URLs themselves if they hold any."""
-    found = set()
-    for url in urls:
-        if hide(url) == url:
-            continue
-        found.add(url)
-        userinfo, at, _ = url.partition("://")[2].rpartition("@")
-        user, colon, password = userinfo.partition(":")
-        found |= {password if colon else user} if at else set()
-        for name, value in re.findall(r"[?&]([^=&#]*)=([^&#]*)", url):
-            found |= {value} if _SECRET.search(unquote(name)) else set()
-    return {text for secret in found for text in (secret, unquote(secret)) if text}
-
-
-_SECRET = re.compile("pass|pwd|secret|token|auth|key", re.IGNORECASE)
-
-
-def _hide_parameter(match: re.Match[str]) -> str:
-    secret = _SECRET.search(unquote(match[2]))
-    return f"{match[1]}{match[2]}={'***' if secret else match[3]}"
 
 
 def to_yaml(settings: Iterable[Setting]) -> str:

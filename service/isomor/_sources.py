@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 import yaml
 
-from ._schema import Raw, Setting, hide, to_raw
+from ._schema import Raw, Setting, to_raw
+from .hiding import hide
 
 # Variables of isomor 3 and of the versions before it that mean nothing here → what to do instead.
 _FORMER = {

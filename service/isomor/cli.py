@@ -15,9 +15,9 @@ import click
 import isomor
 
 from . import client_call, logs
-from ._schema import hide
 from .config import Config, Loaded, describe, load_config, secrets_of
 from .errors import BusUnavailable, ConfigError, LoadError, StartupError
+from .hiding import hide
 from .loader import Registry, load
 from .metrics.recorder import Metrics
 from .server import descriptors, sockets, workers
@@ -117,7 +117,8 @@ def serve(**values: Any) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     loaded = _load_config(values)
     config = loaded.config
-    logs.set_up(config.logging.level, config.logging.format, secrets_of(config))
+    secrets = secrets_of(config)
+    logs.set_up(config.logging.level, config.logging.format, secrets.hidden)
     logs.catch_uncaught()
     place = workers.Place() if workers.VARIABLE in os.environ else None
     try:
@@ -132,7 +133,7 @@ def serve(**values: Any) -> None:
             metrics = place.metrics() if config.metrics.enabled else None
             app.serve(config, registry, sock, place.say_ready, lifeline=place.lifeline, metrics=metrics)
             return
-        for warning in filter(None, [*loaded.warnings, descriptors.warning(config)]):
+        for warning in filter(None, [*loaded.warnings, descriptors.warning(config), secrets.warning()]):
             logger.warning(warning)
         if (count := config.server.workers) > 1:
             with sockets.reserve(config) as sock:
@@ -274,7 +275,7 @@ def push(payload: str, topic: str | None, to: str | None, **values: Any) -> None
     config = _load_config(values).config
     if config.redis.url is None:
         _fail(["redis.url is not set: a push from another process goes through Redis; set ISOMOR_REDIS_URL"])
-    logs.set_up("error", "text", secrets_of(config))
+    logs.set_up("error", "text", secrets_of(config).hidden)
     try:
         value = json.loads(payload)
     except ValueError as error:

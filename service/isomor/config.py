@@ -15,11 +15,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from . import _schema as kinds
-from ._schema import Kind, Network, Raw, Setting, hide, to_json_schema, to_markdown, to_raw, to_yaml
+from ._schema import Kind, Network, Raw, Setting, to_json_schema, to_markdown, to_raw, to_yaml
 from ._sources import Found, Reader
 from .errors import ConfigError
+from .hiding import hide, is_weak, passwords_in
 
 __all__ = ["SETTINGS", "Config", "Loaded", "Setting", "describe", "load_config", "secrets_of"]
 
@@ -276,13 +278,48 @@ def describe(loaded: Loaded) -> list[tuple[str, str, str]]:
     return rows
 
 
-def secrets_of(config: Config) -> set[str]:
-    """What is secret in the settings, for the log to hide: passwords and tokens in URLs."""
-    texts = []
+# Words of the log that stand in no setting. Those of the settings' names and of their help are taken from the table.
+_WORDS_OF_THE_LOG = (
+    "isomor redis default password passwd passphrase secret token admin root user username localhost debug warning "
+    "error critical traceback exception python sanic function startup shutdown websocket browser client payload result"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """What is secret in the settings, for the log to hide; `weak` names the settings whose passwords are too weak."""
+
+    hidden: frozenset[str]
+    weak: tuple[str, ...]
+
+    def warning(self) -> str | None:
+        """For the log at start, of passwords that it cannot hide everywhere."""
+        if not self.weak:
+            return None
+        return (
+            f"the password in {' and '.join(self.weak)} is too weak to be hidden everywhere in the log, which has it "
+            f"as a word of its own, or would by chance: it is hidden in URLs alone; use a long one, drawn at random"
+        )
+
+
+def secrets_of(config: Config) -> Secrets:
+    """The passwords and tokens in URLs among the settings."""
+    passwords: dict[str, set[str]] = {}
+    shown = [_WORDS_OF_THE_LOG]
     for setting in SETTINGS:
         value = _value(config, setting.key)
-        texts += [item for item in (value if isinstance(value, tuple) else (value,)) if isinstance(item, str)]
-    return kinds.secrets_in(texts)
+        items = value if isinstance(value, tuple) else (value,)
+        shown += [setting.key, setting.help, *(hide(_text(item)) for item in items)]
+        passwords[setting.key] = {found for item in items if isinstance(item, str) for found in passwords_in(item)}
+    words = {
+        word.lower()
+        for text in shown
+        for pattern in (r"\w+", r"[\w-]+", r"[\w.-]+")
+        for word in re.findall(pattern, text)
+    }
+    every = {password for found in passwords.values() for password in found}
+    weak = {password for password in every if is_weak(unquote(password), words)}
+    return Secrets(frozenset(every - weak), tuple(key for key, found in passwords.items() if found & weak))
 
 
 def _value(config: Config, key: str) -> Any:

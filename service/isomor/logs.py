@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import sys
 import threading
 import time
 from collections.abc import Iterable
 from typing import Any, Final, TextIO
+
+from .hiding import Secrets
 
 logger = logging.getLogger("isomor")
 
@@ -22,32 +23,12 @@ _LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": loggi
 _EXTRAS: Final = ("call", "transport", "code")
 
 
-# In URLs: a user and password in front of the host, a token there alone, and what a parameter's name calls secret.
-_IN_URLS: Final = (
-    (re.compile(r"://([^\s:@/?#'\"]*):[^\s/'\"]*@"), r"://\1:***@"),
-    (re.compile(r"://[^\s:@/?#'\"]+@"), "://***@"),
-    (
-        re.compile(
-            r"([?&][^\s=&#?]{0,64}?(?:pass|pwd|secret|token|auth|key)[^\s=&#?]{0,64}=)[^\s&#'\"]+", re.IGNORECASE
-        ),
-        r"\1***",
-    ),
-)
-
-# A shorter one would be found in words that have nothing to do with it; in a URL it is hidden all the same.
-_SHORTEST: Final = 6
-
-_secrets: tuple[str, ...] = ()
+_secrets = Secrets()
 
 
 def hide(text: str) -> str:
     """`text` without the secrets of the settings, and of any URL in it."""
-    for secret in _secrets:
-        text = text.replace(secret, "***")
-    if "://" in text:
-        for pattern, shown in _IN_URLS:
-            text = pattern.sub(shown, text)
-    return text
+    return _secrets.hide(text)
 
 
 # What one message and one traceback may have of characters: a text of an exception may be anything, and have any size.
@@ -102,13 +83,16 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-        line = {
+        line: dict[str, Any] = {
             "time": f"{moment}.{int(record.msecs):03d}Z",
             "level": record.levelname.lower(),
-            "logger": record.name,
+            "logger": _shown(record.name),
             "message": _shown(record.getMessage()),
         }
-        line |= {name: getattr(record, name) for name in _EXTRAS if hasattr(record, name)}
+        for name in _EXTRAS:
+            if hasattr(record, name):
+                value = getattr(record, name)
+                line[name] = value if value is None or isinstance(value, int) else _shown(str(value))
         if record.exc_info:
             line["traceback"] = _shown(self.formatException(record.exc_info))
         if record.stack_info:
@@ -139,7 +123,7 @@ def set_up(level: str, form: str, secrets: Iterable[str] = ()) -> None:
         secrets: what no record may show, whoever writes it.
     """
     global _secrets
-    _secrets = tuple(sorted({secret for secret in secrets if len(secret) >= _SHORTEST}, key=len, reverse=True))
+    _secrets = Secrets(secrets)
     handler = _Handler(sys.stderr)
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
     root = logging.getLogger()

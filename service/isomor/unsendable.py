@@ -1,8 +1,12 @@
-"""What in a value has no form in JSON, and where: `items[3].price: Decimal NaN`. Nothing of its content is told."""
+"""What in a value has no form in JSON, and where: `items[3].price: Decimal NaN`. Nothing of its content is told.
+
+A mapping's keys are content too, such as names of users: where one leads is told by its place, `result[key 0]`.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from decimal import Decimal
 from enum import Enum
@@ -12,7 +16,6 @@ from typing import Any, Final
 Check = Callable[[Any], object]
 
 _DEEPEST: Final = 200
-_LONGEST_NAME: Final = 64
 
 
 class Unsendable(TypeError, ValueError):
@@ -49,7 +52,7 @@ def _find(value: Any, check: Check, path: str) -> tuple[str, str]:
         if isinstance(value, Mapping) and (key := _first_bad(list(value), lambda keys: check(dict.fromkeys(keys)))):
             return f"a key of {path}", _leaf(key[1])
         try:
-            names, parts = _parts(value)
+            step, parts = _parts(value)
         except Exception:  # whatever user code's own types raise
             return path, _leaf(value)
         found = _first_bad(parts, check)
@@ -60,7 +63,7 @@ def _find(value: Any, check: Check, path: str) -> tuple[str, str]:
         if isinstance(value, Set):
             inner, what = _find(found[1], check, "")
             return path, f"{_type(value)} of {what}" if not inner else f"{_type(value)} of {_type(found[1])}"
-        path += _step(names[found[0]])
+        path += step(found[0])
         value = found[1]
     return root, f"{_type(value)}, nested too deeply,"
 
@@ -87,19 +90,22 @@ def _failure(value: Any, check: Check) -> Exception | None:
     return None
 
 
-def _parts(value: Any) -> tuple[Sequence[Any], Sequence[Any]]:
-    """What `value` is made of, and what each part is called in it: a field's name, or an index."""
+def _parts(value: Any) -> tuple[Callable[[int], str], Sequence[Any]]:
+    """What `value` is made of, and the step to each part: `.field`, `[index]` or `[key place]`."""
     if isinstance(value, str | bytes | bytearray | memoryview | Enum):
-        return (), ()
+        return _index, ()
     if isinstance(value, Mapping):
-        return [key if isinstance(key, str) else "" for key in value], list(value.values())
+        return "[key {}]".format, list(value.values())
     fields = _fields(value)
     if fields:
-        return fields, [getattr(value, name) for name in fields]
+        return lambda number: f".{fields[number]}", [getattr(value, name) for name in fields]
     if isinstance(value, Sequence | Set):
-        items = list(value)
-        return range(len(items)), items
-    return (), ()
+        return _index, list(value)
+    return _index, ()
+
+
+def _index(number: int) -> str:
+    return f"[{number}]"
 
 
 def _fields(value: Any) -> list[str]:
@@ -116,21 +122,17 @@ def _fields(value: Any) -> list[str]:
     return list(names)
 
 
-def _step(name: str | int) -> str:
-    if isinstance(name, int):
-        return f"[{name}]"
-    # What is no name may be data, such as an address, which has no place in a log.
-    return f".{name}" if name.isidentifier() and len(name) <= _LONGEST_NAME else "[…]"
-
-
 def _type(value: Any) -> str:
     kind = type(value)
     return kind.__qualname__ if kind.__module__ in ("builtins", "decimal") else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _leaf(value: Any) -> str:
-    if isinstance(value, float | Decimal):
-        return f"{_type(value)} {value}"  # NaN or an infinity
+    # By their own classes: what a subclass of the user's makes of itself is content.
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"{_type(value)} {float.__repr__(value)}"
+    if isinstance(value, Decimal) and not Decimal.is_finite(value):  # a NaN may carry digits
+        return f"{_type(value)} {'NaN' if Decimal.is_nan(value) else Decimal.__str__(value)}"
     if isinstance(value, str):
         return "str with a lone surrogate"
     if isinstance(value, type):
