@@ -330,6 +330,25 @@ def test_a_loop_that_never_goes_on_does_not_outlive_its_drain(serve, number):
     assert "spins blocks the event loop, at api/spins.py:5, in spins: ending without waiting for it" in server.log
 
 
+def test_a_stop_in_which_the_loop_turns_is_not_cut_short(serve):
+    """All of it takes longer than a loop that stands still is given, and what blocks the loop in it does not."""
+    startup = """
+import time
+def startup(app):
+    @app.after_server_stop
+    async def save(_): time.sleep(2.5); print("all was saved", flush=True)
+"""
+    api = {"never.py": API["never.py"], "hello.py": API["hello.py"], "startup.py": startup}
+    server = serve(api, env={"ISOMOR_SERVER_DRAIN_SECONDS": "1.5"})
+    with server.ws() as ws:
+        call = ws.send_call("never")
+        assert ws.call("hello") == "hello"  # so the call before it has begun
+        server.signal(signal.SIGTERM)
+        assert ws.answer(call)["code"] == "UNAVAILABLE"
+        assert server.wait() == 0
+    assert "all was saved" in server.log
+
+
 # ---- What never returns ------------------------------------------------------------------------------------------
 
 

@@ -6,6 +6,7 @@ loop cannot help itself: an `async def` that computes, sleeps or waits without `
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import logging
 import math
@@ -60,7 +61,7 @@ class Watchdog:
         self._seconds = max(seconds, _SHORTEST) if seconds > 0 else math.inf
         self._patience = drain_seconds + _GRACE
         self._ident = threading.get_ident()
-        self._asked: list[float] = []
+        self._asked = 0  # how often it was asked to stop
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="isomor-watchdog", daemon=True)
         self._thread.start()
@@ -70,7 +71,9 @@ class Watchdog:
         handler: Callable[[int, FrameType | None], Any] = signal.getsignal(number)  # type: ignore[assignment]
 
         def note(got: int, frame: FrameType | None) -> None:
-            self._asked.append(time.monotonic())
+            self._asked += 1
+            if self._asked == 1:
+                _thread.start_new_thread(self._see_it_end, ())  # takes no lock that what was interrupted may hold
             handler(got, frame)
 
         signal.signal(number, note)
@@ -106,7 +109,6 @@ class Watchdog:
                     where,
                 )
                 due = passed * 2
-            self._end_if_asked_to()
             if sign.wait(min(max(due - passed, _SHORTEST), _MOST_PAUSE)):
                 break
         if who:
@@ -123,11 +125,24 @@ class Watchdog:
         own = users(frames)
         return (own[-1] if own else frames[-1]).f_code.co_qualname, place(frames)
 
-    def _end_if_asked_to(self) -> None:
-        """End the process where it was asked to stop, and does not get to it: twice, or longer ago than it may take."""
-        asked = self._asked
-        if len(asked) < 2 and not (asked and time.monotonic() - asked[0] > self._patience):
-            return
+    def _see_it_end(self) -> None:
+        """End the process where it was asked to stop, and the loop does not get to it: twice, or in all its time.
+
+        On a thread of its own, from the first signal on. What counts is how long the loop has not turned: an orderly
+        stop may take longer, in which it does turn.
+        """
+        while not self._over.wait(_SHORTEST):
+            sign = threading.Event()
+            began = time.monotonic()
+            try:
+                self._loop.call_soon_threadsafe(sign.set)
+            except RuntimeError:  # it is closed
+                return
+            while not sign.wait(_SHORTEST):
+                if self._asked > 1 or time.monotonic() - began > self._patience:
+                    self._end()
+
+    def _end(self) -> None:
         found = self._who()
         if found is not None:
             logger.error("%s blocks the event loop, at %s: ending without waiting for it", *found)
