@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
+import select
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
-from harness import CallFailed, Server, WebSocket, wait_until
+from harness import CallFailed, Server, WebSocket, environment, wait_until
 
 API: dict[str, str] = {
     "hello.py": "async def hello() -> str: return 'hello'",
@@ -328,6 +333,40 @@ def test_a_loop_that_never_goes_on_does_not_outlive_its_drain(serve, number):
             wait_until(lambda: server.signal() or not server.running, "its end")  # two at once are one
         assert server.wait() == 1
     assert "spins blocks the event loop, at api/spins.py:5, in spins: ending without waiting for it" in server.log
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_log_that_nobody_reads_does_not_hold_up_the_end(serve, number):
+    """A full pipe blocks whoever logs, with the lock of the log held: nobody can log any more."""
+    shouts = "import logging\nasync def shouts() -> None:\n    while True: logging.warning('x' * 10_000)"
+    env = {"ISOMOR_SERVER_DRAIN_SECONDS": "0" if number == 1 else "600"}
+    server = serve({"shouts.py": shouts}, start=False, env=env)
+    reader, writer = os.pipe()
+    with open(reader, "rb"), open(writer, "wb") as log:
+        command = [sys.executable, "-m", "isomor", "serve"]
+        server.process = subprocess.Popen(
+            command,
+            cwd=server.folder,
+            env=environment(server.env),
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+            start_new_session=True,
+        )
+        wait_until(lambda: responds(server), "the server")
+        with server.raw() as raw:
+            raw.request("POST", "/isomor/api/shouts", b"", {"Content-Type": "application/json"})
+            wait_until(lambda: not select.select([], [log], [], 0)[1], "the pipe to be full")
+            server.signal(signal.SIGTERM)
+            if number == 2:
+                wait_until(lambda: server.signal() or not server.running, "its end")
+            assert server.wait() == 1
+
+
+def responds(server: Server) -> bool:
+    try:
+        return server.http.get("/health/ready").status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 def test_a_stop_in_which_the_loop_turns_is_not_cut_short(serve):

@@ -31,6 +31,9 @@ _MOST_PAUSE: Final = 0.5
 # What a loop that is held up gets beyond `server.drain_seconds`, once it is asked to stop.
 _GRACE: Final = 2.0
 
+# What the last lines of the log get to be written.
+_LAST_WORDS: Final = 1.0
+
 
 def run(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, T]) -> T:
     """What `coroutine` returns or raises. Nothing that other tasks and callbacks raise ends the loop before that.
@@ -74,10 +77,12 @@ class Watchdog:
             self._asked += 1
             if self._asked == 1:
                 _thread.start_new_thread(self._see_it_end, ())  # takes no lock that what was interrupted may hold
+            elif self._asked == 2:
+                _thread.start_new_thread(_end_soon, ())
             handler(got, frame)
 
+        # The loop has set SA_RESTART; Python's own `signal` does not, so that `note` runs where a write blocks, too.
         signal.signal(number, note)
-        signal.siginterrupt(number, False)
 
     def stop(self) -> None:
         """Look no more."""
@@ -145,9 +150,16 @@ class Watchdog:
     def _end(self) -> None:
         found = self._who()
         if found is not None:
+            _thread.start_new_thread(_end_soon, ())
             logger.error("%s blocks the event loop, at %s: ending without waiting for it", *found)
             logging.shutdown()
             os._exit(1)
+
+
+def _end_soon() -> None:
+    """End the process in a second, whatever else is to be done: where nobody reads the log, writing to it blocks."""
+    time.sleep(_LAST_WORDS)
+    os._exit(1)
 
 
 _CALL: Final[CodeType] = Calls._run.__code__
