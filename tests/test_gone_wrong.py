@@ -420,6 +420,23 @@ def test_what_goes_on_after_it_was_cancelled_is_named_and_so_is_its_end(serve):
         server.wait_for_log(f"{name} has ended, which went on after it was cancelled")
 
 
+def test_a_thread_that_goes_on_is_named_while_others_call_the_same_function(serve):
+    """Those that wait for a thread, and those that run and are still wanted, do not hide it."""
+    api = {name: API[name] for name in ("_gate.py", "open_gate.py", "never_thread.py", "hello.py")}
+    server = serve(api, env={"ISOMOR_THREADS": "2", "ISOMOR_CALL_TIMEOUT": "0"})
+    with server.ws() as ws, server.ws() as others:
+        first = ws.send_call("never_thread")
+        assert ws.call("hello") == "hello"  # so it has got its thread
+        wanted = [others.send_call("never_thread") for _ in range(4)]
+        ws.cancel(first)
+        assert ws.answer(first)["code"] == "CANCELLED"
+        log = server.wait_for_log("never_thread goes on after it was cancelled, at ")
+        assert "it holds 1 of them" in log
+        others.call("open_gate")
+        assert [others.answer(call)["action"] for call in wanted] == ["API_RES"] * 4
+        server.wait_for_log("never_thread has ended, which went on after it was cancelled")
+
+
 def test_threads_that_never_return_hold_up_what_needs_a_thread_alone(serve):
     server = serve(API, env=ENVIRONMENT)
     with server.ws() as ws:
