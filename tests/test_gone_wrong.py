@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import select
@@ -14,7 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
-from harness import CallFailed, Server, WebSocket, environment, wait_until
+from harness import TEXT, CallFailed, Server, WebSocket, environment, frame, wait_until
 
 API: dict[str, str] = {
     "hello.py": "async def hello() -> str: return 'hello'",
@@ -318,6 +319,20 @@ def test_who_does_not_block_it_is_not_named(server, other):
     assert server.call("hello_thread") == "hello"
     fails(server.call, "never")
     assert "blocks the event loop" not in server.log[before:]
+
+
+def test_many_short_calls_in_one_turn_are_not_taken_for_one_that_blocks(serve):
+    server = serve({"spins.py": API["spins.py"]}, env={"ISOMOR_LOGGING_BLOCKED_SECONDS": "0.5"})
+    with server.raw_ws() as raw:
+        calls = [
+            {"action": "API", "id": number, "urlPath": "/isomor/api/spins", "args": [0.01]} for number in range(120)
+        ]
+        raw.send_bytes(b"".join(frame(TEXT, json.dumps(call).encode()) for call in calls))
+        log = server.wait_for_log("the event loop has been busy for ")
+        for _ in calls:
+            raw.receive_json()
+    assert "s with many calls, lately in spins: nobody else is served" in log
+    assert not re.search("spins (blocks|has blocked) the event loop", server.log)
 
 
 @pytest.mark.parametrize("number", [1, 2])
