@@ -163,10 +163,12 @@ from __future__ import annotations
 from isomor import WsContext, push
 async def floods(ctx: WsContext, how: str) -> None:
     if how == "topic": await ctx.join("flood")
+    if how == "gone": ctx.ws.close()
     while True:
         if how == "topic": push("x" * 1000, topic="flood")
         elif how == "all": push("x" * 1000)
         elif how == "bad": ctx.push(object())
+        elif how == "no topic": ctx.join("")
         else: ctx.push("x" * 1000)
 """,
     "floods_thread.py": """
@@ -579,6 +581,24 @@ def test_a_loop_that_pushes_without_an_await_ends(server, other, how):
         raw.send_json({"action": "API", "id": 1, "urlPath": "/isomor/api/floods", "args": [how]})
         wait_until(lambda: "MiB were pushed without an await; await each push" in server.log[before:], "its end")
     assert "floods failed, errorId " in server.log[before:]
+
+
+def test_a_loop_that_pushes_to_everyone_without_an_await_ends(server):
+    """Whoever does not read on is closed as too slow, and may come back."""
+    before = len(server.log)
+    with server.raw_ws() as raw:
+        raw.send_json({"action": "API", "id": 1, "urlPath": "/isomor/api/floods", "args": ["all"]})
+        wait_until(lambda: "MiB were pushed without an await; await each push" in server.log[before:], "its end")
+    assert server.call("hello") == "hello"
+
+
+@pytest.mark.parametrize("how", ["bad", "no topic", "gone"])
+def test_a_loop_of_what_fails_without_an_await_ends(server, other, how):
+    before = len(server.log)
+    with server.raw_ws() as raw:
+        raw.send_json({"action": "API", "id": 1, "urlPath": "/isomor/api/floods", "args": [how]})
+        wait_until(lambda: "100,000 have failed without an await; await each push" in server.log[before:], "its end")
+    assert server.log[before:].count("nobody awaited it") <= 20
 
 
 @pytest.mark.parametrize("how", ["caller", "topic"])
