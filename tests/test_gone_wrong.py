@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import select
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
-from harness import CallFailed, Server, WebSocket, wait_until
+from harness import TEXT, CallFailed, Server, WebSocket, environment, frame, wait_until
 
 API: dict[str, str] = {
     "hello.py": "async def hello() -> str: return 'hello'",
@@ -157,10 +163,12 @@ from __future__ import annotations
 from isomor import WsContext, push
 async def floods(ctx: WsContext, how: str) -> None:
     if how == "topic": await ctx.join("flood")
+    if how == "gone": ctx.ws.close()
     while True:
         if how == "topic": push("x" * 1000, topic="flood")
         elif how == "all": push("x" * 1000)
         elif how == "bad": ctx.push(object())
+        elif how == "no topic": ctx.join("")
         else: ctx.push("x" * 1000)
 """,
     "floods_thread.py": """
@@ -315,6 +323,20 @@ def test_who_does_not_block_it_is_not_named(server, other):
     assert "blocks the event loop" not in server.log[before:]
 
 
+def test_many_short_calls_in_one_turn_are_not_taken_for_one_that_blocks(serve):
+    server = serve({"spins.py": API["spins.py"]}, env={"ISOMOR_LOGGING_BLOCKED_SECONDS": "0.5"})
+    with server.raw_ws() as raw:
+        calls = [
+            {"action": "API", "id": number, "urlPath": "/isomor/api/spins", "args": [0.01]} for number in range(120)
+        ]
+        raw.send_bytes(b"".join(frame(TEXT, json.dumps(call).encode()) for call in calls))
+        log = server.wait_for_log("the event loop has been busy for ")
+        for _ in calls:
+            raw.receive_json()
+    assert "s with many calls, lately in spins: nobody else is served" in log
+    assert not re.search("spins (blocks|has blocked) the event loop", server.log)
+
+
 @pytest.mark.parametrize("number", [1, 2])
 def test_a_loop_that_never_goes_on_does_not_outlive_its_drain(serve, number):
     """Asked to stop once, it gets as long as draining may take; asked twice, no time at all."""
@@ -328,6 +350,59 @@ def test_a_loop_that_never_goes_on_does_not_outlive_its_drain(serve, number):
             wait_until(lambda: server.signal() or not server.running, "its end")  # two at once are one
         assert server.wait() == 1
     assert "spins blocks the event loop, at api/spins.py:5, in spins: ending without waiting for it" in server.log
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_log_that_nobody_reads_does_not_hold_up_the_end(serve, number):
+    """A full pipe blocks whoever logs, with the lock of the log held: nobody can log any more."""
+    shouts = "import logging\nasync def shouts() -> None:\n    while True: logging.warning('x' * 10_000)"
+    env = {"ISOMOR_SERVER_DRAIN_SECONDS": "0" if number == 1 else "600"}
+    server = serve({"shouts.py": shouts}, start=False, env=env)
+    reader, writer = os.pipe()
+    with open(reader, "rb"), open(writer, "wb") as log:
+        command = [sys.executable, "-m", "isomor", "serve"]
+        server.process = subprocess.Popen(
+            command,
+            cwd=server.folder,
+            env=environment(server.env),
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+            start_new_session=True,
+        )
+        wait_until(lambda: responds(server), "the server")
+        with server.raw() as raw:
+            raw.request("POST", "/isomor/api/shouts", b"", {"Content-Type": "application/json"})
+            wait_until(lambda: not select.select([], [log], [], 0)[1], "the pipe to be full")
+            server.signal(signal.SIGTERM)
+            if number == 2:
+                wait_until(lambda: server.signal() or not server.running, "its end")
+            assert server.wait() == 1
+
+
+def responds(server: Server) -> bool:
+    try:
+        return server.http.get("/health/ready").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def test_a_stop_in_which_the_loop_turns_is_not_cut_short(serve):
+    """All of it takes longer than a loop that stands still is given, and what blocks the loop in it does not."""
+    startup = """
+import time
+def startup(app):
+    @app.after_server_stop
+    async def save(_): time.sleep(2.5); print("all was saved", flush=True)
+"""
+    api = {"never.py": API["never.py"], "hello.py": API["hello.py"], "startup.py": startup}
+    server = serve(api, env={"ISOMOR_SERVER_DRAIN_SECONDS": "1.5"})
+    with server.ws() as ws:
+        call = ws.send_call("never")
+        assert ws.call("hello") == "hello"  # so the call before it has begun
+        server.signal(signal.SIGTERM)
+        assert ws.answer(call)["code"] == "UNAVAILABLE"
+        assert server.wait() == 0
+    assert "all was saved" in server.log
 
 
 # ---- What never returns ------------------------------------------------------------------------------------------
@@ -360,6 +435,23 @@ def test_what_goes_on_after_it_was_cancelled_is_named_and_so_is_its_end(serve):
     server.call("open_gate")
     for name in ("swallows", "never_thread"):
         server.wait_for_log(f"{name} has ended, which went on after it was cancelled")
+
+
+def test_a_thread_that_goes_on_is_named_while_others_call_the_same_function(serve):
+    """Those that wait for a thread, and those that run and are still wanted, do not hide it."""
+    api = {name: API[name] for name in ("_gate.py", "open_gate.py", "never_thread.py", "hello.py")}
+    server = serve(api, env={"ISOMOR_THREADS": "2", "ISOMOR_CALL_TIMEOUT": "0"})
+    with server.ws() as ws, server.ws() as others:
+        first = ws.send_call("never_thread")
+        assert ws.call("hello") == "hello"  # so it has got its thread
+        wanted = [others.send_call("never_thread") for _ in range(4)]
+        ws.cancel(first)
+        assert ws.answer(first)["code"] == "CANCELLED"
+        log = server.wait_for_log("never_thread goes on after it was cancelled, at ")
+        assert "it holds 1 of them" in log
+        others.call("open_gate")
+        assert [others.answer(call)["action"] for call in wanted] == ["API_RES"] * 4
+        server.wait_for_log("never_thread has ended, which went on after it was cancelled")
 
 
 def test_threads_that_never_return_hold_up_what_needs_a_thread_alone(serve):
@@ -489,6 +581,24 @@ def test_a_loop_that_pushes_without_an_await_ends(server, other, how):
         raw.send_json({"action": "API", "id": 1, "urlPath": "/isomor/api/floods", "args": [how]})
         wait_until(lambda: "MiB were pushed without an await; await each push" in server.log[before:], "its end")
     assert "floods failed, errorId " in server.log[before:]
+
+
+def test_a_loop_that_pushes_to_everyone_without_an_await_ends(server):
+    """Whoever does not read on is closed as too slow, and may come back."""
+    before = len(server.log)
+    with server.raw_ws() as raw:
+        raw.send_json({"action": "API", "id": 1, "urlPath": "/isomor/api/floods", "args": ["all"]})
+        wait_until(lambda: "MiB were pushed without an await; await each push" in server.log[before:], "its end")
+    assert server.call("hello") == "hello"
+
+
+@pytest.mark.parametrize("how", ["bad", "no topic", "gone"])
+def test_a_loop_of_what_fails_without_an_await_ends(server, other, how):
+    before = len(server.log)
+    with server.raw_ws() as raw:
+        raw.send_json({"action": "API", "id": 1, "urlPath": "/isomor/api/floods", "args": [how]})
+        wait_until(lambda: "100,000 have failed without an await; await each push" in server.log[before:], "its end")
+    assert server.log[before:].count("nobody awaited it") <= 20
 
 
 @pytest.mark.parametrize("how", ["caller", "topic"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from itertools import count
 
 import httpx
@@ -74,6 +75,18 @@ def test_a_change_is_served_without_dropping_a_connection(server):
         ws.cancel(waiting)
         with pytest.raises(CallFailed, match="CANCELLED"):
             ws.result(waiting)
+
+
+def test_nobody_is_blamed_for_the_time_that_a_reload_takes(serve):
+    server = serve(FIRST, args=["--watch"], env={"ISOMOR_LOGGING_BLOCKED_SECONDS": "0.1"})
+    _wait_for_watcher(server)
+    before = len(server.log)
+    slow = "import time\ntime.sleep(0.5)\nnumber = 2\nasync def slow() -> None: time.sleep(0.5)"
+    write_files(server.api, {"_lib.py": slow, "slow.py": "from ._lib import slow"})
+    version(server, 2)
+    wait_until(lambda: server.post("slow").status_code == 200, "the new function")
+    log = server.wait_for_log("slow has blocked the event loop for ")  # of this it does speak
+    assert set(re.findall(r"(\S+) blocks the event loop", log[before:])) == {"slow"}
 
 
 def test_a_new_function_and_one_that_is_gone(server):

@@ -139,7 +139,7 @@ class Calls:
         self._access_log = access_log
         self._tasks: set[asyncio.Task[None]] = set()
         self._all_done = asyncio.Event()
-        self._stragglers = Stragglers(self._loop, self._tasks, self.running, self._thread_ids)
+        self._stragglers = Stragglers(self._loop, self._tasks, self._thread_ids)
 
     def start(
         self,

@@ -239,11 +239,6 @@ class Function:
             details.append(_detail(None, f"[{most}]", f"at most {most} arguments", f"{len(value)} arguments"))
         return details[: faults.MOST]
 
-    @property
-    def target_name(self) -> str:
-        """What `running_in` calls it."""
-        return _name(self._target)
-
     async def run(self, args: list[Any], ctx: Context, executor: Executor) -> Any:
         """Call it: an async function here, on the event loop; a plain one in `executor`, in this task's context.
 
@@ -279,9 +274,15 @@ def _outcome(target: Any, args: list[Any], keywords: dict[str, Any]) -> tuple[Ba
         return error, None
 
 
-def running_in(frame: FrameType) -> str | None:
-    """The name of the plain function that a thread of the pool calls in `frame`; None where it calls none there."""
-    return _name(frame.f_locals["target"]) if frame.f_code is _outcome.__code__ else None
+def running_in(frame: FrameType) -> tuple[str, list[Any]] | None:
+    """The name of the plain function that a thread of the pool calls in `frame`, and the very list of its arguments.
+
+    None where it calls none there.
+    """
+    if frame.f_code is not _outcome.__code__:
+        return None
+    variables = frame.f_locals
+    return _name(variables["target"]), variables["args"]
 
 
 def _name(target: Any) -> str:

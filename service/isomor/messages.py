@@ -13,7 +13,7 @@ import logging
 import math
 import re
 from collections import UserString
-from collections.abc import Iterable
+from collections.abc import Collection
 from decimal import Decimal
 from enum import Enum
 from typing import Annotated, Any, Final
@@ -217,22 +217,44 @@ def is_finite(value: Any) -> bool:
     todo = [value]
     while todo:
         item = todo.pop()
-        if isinstance(item, float):
-            if not math.isfinite(item):
-                return False
-        elif isinstance(item, Decimal):
-            if not item.is_finite():
-                return False
-        elif not isinstance(item, str | bytes | int | None):
-            todo.extend(_parts(item))
+        if type(item) not in _CONTAINERS:
+            if isinstance(item, float):
+                if not math.isfinite(item):
+                    return False
+                continue
+            if isinstance(item, Decimal):
+                if not item.is_finite():
+                    return False
+                continue
+            if isinstance(item, str | bytes | int | None):
+                continue
+        parts = _parts(item)
+        # Nothing is done in Python for each of millions of numbers: that would hold up the event loop for seconds.
+        kinds = set(map(type, parts))
+        if float in kinds and not all(map(math.isfinite, parts if len(kinds) == 1 else _floats(parts))):
+            return False
+        if not kinds <= _PLAIN:
+            todo.extend(parts if kinds.isdisjoint(_PLAIN) else [part for part in parts if type(part) not in _PLAIN])
     return True
 
 
-def _parts(item: Any) -> Iterable[Any]:
-    if isinstance(item, collections.abc.Mapping):
+_CONTAINERS: Final = frozenset((dict, list, tuple))
+_PLAIN: Final = _FINITE | {bytes, float}
+
+
+def _floats(parts: Collection[Any]) -> list[float]:
+    return [part for part in parts if type(part) is float]
+
+
+def _parts(item: Any) -> Collection[Any]:
+    kind: Any = type(item)
+    if kind is list or kind is tuple:
+        found: Collection[Any] = item
+        return found
+    if kind is dict or isinstance(item, collections.abc.Mapping):
         return [*item.keys(), *item.values()]
     if isinstance(item, collections.abc.Sequence | collections.abc.Set):
-        return item
+        return list(item)
     if isinstance(item, msgspec.Struct):
         return [getattr(item, name) for name in item.__struct_fields__]
     if dataclasses.is_dataclass(item):

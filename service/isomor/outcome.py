@@ -20,7 +20,38 @@ _notices = Notices(logger)  # a loop that pushes to a connection that is gone mu
 # Of what threads ask of the loop, so much may wait there; then the next one that asks waits too.
 _MOST_WAITING: Final = 256
 _LONGEST_WAIT: Final = 1.0
+
+# Whoever fails more often in one turn of the loop does so without end: nothing else can stop it.
+_MOST_FAILURES: Final = 100_000
+
 _places = threading.BoundedSemaphore(_MOST_WAITING)
+
+
+class _Failures:
+    """How much has failed in this turn of the event loop. In threads nothing is counted: they hold nobody up."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None  # whose turn it is
+        self._number = 0
+
+    def count(self, what: str, error: Exception) -> None:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        if self._loop is not loop:
+            self._loop, self._number = loop, 0
+            loop.call_soon(self._turned)
+        self._number += 1
+        if self._number > _MOST_FAILURES:
+            said = f"{what}: {_MOST_FAILURES:,} have failed without an await; await each push, which raises what failed"
+            raise RuntimeError(said) from error
+
+    def _turned(self) -> None:
+        self._loop = None
+
+
+_failures = _Failures()
 
 
 class Outcome(Awaitable[None]):
@@ -54,6 +85,13 @@ class Failed(Outcome):
     __slots__ = ("_error", "_what")
 
     def __init__(self, what: str, error: Exception) -> None:
+        """`what` has failed by `error`.
+
+        Raises:
+            RuntimeError: on the event loop, where that much has failed in this turn of it: nothing else ends a loop
+                that asks for what fails, without an await.
+        """
+        _failures.count(what, error)
         self._what = what
         self._error: Exception | None = error
 

@@ -55,13 +55,13 @@ def place(frames: Sequence[FrameType]) -> str:
     return f"{file}:{frame.f_lineno}, in {frame.f_code.co_qualname}"
 
 
-def in_pool(threads: Iterable[int]) -> list[tuple[str, str]]:
-    """The plain functions that `threads` of the pool run, by name, and where each stands."""
+def in_pool(threads: Iterable[int]) -> list[tuple[str, list[Any], str]]:
+    """The plain functions that `threads` of the pool run: name, arguments, and where each stands."""
     found = []
     for thread in threads:
         frames = chain(thread)
         for index, frame in enumerate(frames):
-            if (name := running_in(frame)) is not None:
-                found.append((name, place(frames[:index] or frames[: index + 1])))
+            if (call := running_in(frame)) is not None:
+                found.append((*call, place(frames[:index] or frames[: index + 1])))
                 break
     return found

@@ -8,25 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable
-from typing import Final, Protocol
+from typing import Final
 
-from .functions import Function
 from .stacks import in_pool, place, suspended
 
 logger = logging.getLogger("isomor")
 
 # What was cancelled may take from one to two of these to wind up before the log speaks of it.
 SECONDS: Final = 2.0
-
-
-class RunningCall(Protocol):
-    """A call, as far as it matters here."""
-
-    @property
-    def function(self) -> Function:
-        """What was called."""
 
 
 class Stragglers:
@@ -36,13 +26,11 @@ class Stragglers:
         self,
         loop: asyncio.AbstractEventLoop,
         tasks: Collection[asyncio.Task[None]],
-        running: Collection[RunningCall],
         threads: Callable[[], Iterable[int]],
     ) -> None:
-        """Look at the `tasks` of calls, at the calls that are `running`, and at the pool's `threads`, as they are."""
+        """Look at the `tasks` of calls, and at the pool's `threads`, as they are."""
         self._loop = loop
         self._tasks = tasks
-        self._running = running
         self._threads = threads
         self._timer: asyncio.TimerHandle | None = None
         self._seen: set[asyncio.Task[None]] = set()
@@ -78,12 +66,15 @@ class Stragglers:
         logger.info("%s has ended, which went on after it was cancelled", name)
 
     def _look_at_threads(self) -> bool:
-        """Name the functions that are in more threads than they have calls; whether there are any."""
+        """Name the functions in threads whose calls have been cancelled; whether there are any."""
+        inside = in_pool(self._threads())
+        # By the very list of its arguments, which a call and its thread share: others may call the same meanwhile.
+        wanted = {id(_args(task)) for task in self._tasks if not task.cancelling()} if inside else set()
         found: dict[str, list[str]] = {}
-        for name, where in in_pool(self._threads()):
-            found.setdefault(name, []).append(where)
-        wanted = Counter(call.function.target_name for call in self._running)
-        left = {name: len(places) - wanted[name] for name, places in found.items() if len(places) > wanted[name]}
+        for name, args, where in inside:
+            if id(args) not in wanted:
+                found.setdefault(name, []).append(where)
+        left = {name: len(places) for name, places in found.items()}
         for name, count in left.items():
             if count > self._told.get(name, 0):
                 said = (
@@ -95,3 +86,9 @@ class Stragglers:
             logger.info("%s has ended, which went on after it was cancelled", name)
         self._told = left
         return bool(left)
+
+
+def _args(task: asyncio.Task[None]) -> object:
+    """The list of a call's arguments, once it is decoded."""
+    frame = getattr(task.get_coro(), "cr_frame", None)
+    return frame.f_locals.get("args") if frame is not None else None

@@ -165,7 +165,7 @@ async def _serve(
             restart.set()
             stop.set()
 
-        watcher = asyncio.create_task(watch(config.api.folder, server.worker, reload, start_anew))
+        watcher = asyncio.create_task(watch(config.api.folder, server.worker, reload, start_anew, watchdog.hushed))
     try:
         on_ready()
         watchdog.quiet = False

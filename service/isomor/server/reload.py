@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from watchfiles import PythonFilter, awatch
@@ -21,7 +22,13 @@ logger = logging.getLogger("isomor")
 Load = Callable[[Registry | None], Registry]
 
 
-async def watch(folder: Path, worker: Worker, load: Load, restart: Callable[[], None]) -> None:
+async def watch(
+    folder: Path,
+    worker: Worker,
+    load: Load,
+    restart: Callable[[], None],
+    hushed: Callable[[], AbstractContextManager[None]],
+) -> None:
     """Swap in what changed, once all of it loads; keep the last good version while it does not. Runs for ever.
 
     Args:
@@ -29,15 +36,18 @@ async def watch(folder: Path, worker: Worker, load: Load, restart: Callable[[], 
         worker: whose functions are replaced.
         load: loads the folder anew.
         restart: called where startup, or what it has imported, has changed: startup is run once in a process's life.
+        hushed: entered while modules are loaded, which blocks the loop: nobody is to be blamed for that.
     """
-    rebuild(worker.calls.registry, worker.config)
+    with hushed():
+        rebuild(worker.calls.registry, worker.config)
     root = Path(os.path.realpath(folder))  # noqa: ASYNC240 - once, before anything is served
     async for changes in awatch(root, watch_filter=PythonFilter()):
         paths = [Path(path) for _, path in changes]
         names = ", ".join(sorted(str(path.relative_to(root)) for path in paths if path.is_relative_to(root)))
         anew = _needs_restart(paths, worker.calls.registry, root)
         try:
-            registry = load(None if anew else worker.calls.registry)
+            with hushed():
+                registry = load(None if anew else worker.calls.registry)
         except LoadError as error:
             logger.error("%s changed, and the last good version is kept:", names)
             for fault in error.faults:
@@ -48,7 +58,8 @@ async def watch(folder: Path, worker: Worker, load: Load, restart: Callable[[], 
             restart()
             return
         worker.calls.registry = registry
-        rebuild(registry, worker.config)
+        with hushed():
+            rebuild(registry, worker.config)
         logger.info("%s changed: %d functions are served", names, len(registry.functions))
 
 
