@@ -8,21 +8,19 @@ picows. A request that does not come whole in time ends its connection, however 
 from __future__ import annotations
 
 import math
-import re
 import time
 from typing import Any, Final
 
 from httptools import HttpParserInvalidURLError, parse_url
-from sanic.exceptions import BadRequest, RequestTimeout
+from sanic.exceptions import RequestTimeout
 from sanic.http import Http, Stage
-from sanic.http.http1 import HTTP_CONTINUE
 from sanic.models.server_types import ConnInfo
 from sanic.server.protocols.websocket_protocol import WebSocketProtocol
 
 from ..calls import Call
 from ..errors import ApiError
 from .connection import WsConnection
-from .cors import CorsHttp, is_preflight, preflight
+from .cors import is_preflight, preflight
 from .direct import number_of_socket, write
 from .forwarded import Seen
 from .handshake import (
@@ -37,6 +35,7 @@ from .http import TOO_LATE, methods_of
 from .origins import check_host, is_address
 from .plain_calls import CONTEXT, PlainCall, PlainCalls
 from .request import Handshake
+from .strict_http import StrictHttp
 from .websocket import attach
 from .worker import Worker
 
@@ -51,43 +50,6 @@ _GRACE: Final = 1.0
 _LINGER: Final = 1.0
 
 
-# Of a body in chunks: the end of what came before, and the size of the next one (RFC 9112 section 7.1).
-_CHUNK: Final = re.compile(rb"\r\n[0-9A-Fa-f]{1,32}(?:;[\t\x20-\x7e\x80-\xff]*)?\r\n")
-_LONGEST_CHUNK_LINE: Final = 64
-
-
-class _StrictHttp(CorsHttp):
-    """Sanic's HTTP takes sizes such as `0xc`, and anything for the end of a chunk or within its extensions.
-
-    Others read these in other ways, and then disagree where a request ends.
-    """
-
-    __slots__ = ()
-
-    async def read(self) -> bytes | None:
-        """As in Sanic, but that chunks have to be as the RFC has them."""
-        body: Any = self.request_body
-        if body == "chunked" and not self.request_bytes_left:
-            if self.expecting_continue:
-                self.expecting_continue = False
-                await self._send(HTTP_CONTINUE)
-            while (end := self.recv_buffer.find(b"\r\n", 2)) < 0 and len(self.recv_buffer) <= _LONGEST_CHUNK_LINE:
-                await self._receive_more()
-            if end < 0 or not _CHUNK.match(self.recv_buffer):
-                self.keep_alive = False
-                raise BadRequest("The body's chunks are malformed: see RFC 9112, section 7.1.")
-        data: bytes | None = await super().read()
-        return data
-
-    @staticmethod
-    def _safe_int(value: str, base: int = 10) -> int:
-        if base == 10:
-            value = value.rstrip(" \t")  # which is no part of a header's value
-        if not value.isascii() or not value.isalnum() or "x" in value.lower():
-            raise ValueError(value)
-        return int(value, base)
-
-
 class IsomorProtocol(WebSocketProtocol):
     """Sanic's protocol, with a look at each request before Sanic sees it.
 
@@ -100,7 +62,7 @@ class IsomorProtocol(WebSocketProtocol):
     # Sanic's methods have no types, and `untyped_calls_exclude` does not reach them by way of a subclass: hence what
     # mypy is told to ignore below.
 
-    HTTP_CLASS = _StrictHttp
+    HTTP_CLASS = StrictHttp
 
     worker: Worker
     plain: PlainCalls
