@@ -24,6 +24,8 @@ DEMO_WS := (push|watch|join|leave|drop|use)_.*|get_theme|get_container
 
 # uv takes the Python that it is given, and never fetches one.
 export UV_PYTHON_DOWNLOADS := never
+# Tests start hundreds of servers. Where Python is told to write no bytecode, each would compile all that it imports.
+export UV_COMPILE_BYTECODE := 1
 export UV_PROJECT_ENVIRONMENT := .venv
 unexport VIRTUAL_ENV
 
@@ -53,6 +55,7 @@ OTHER_TESTS := $(addprefix tests/test_,$(addsuffix .py,calls context functions g
 .PHONY: test-other
 test-other: test-setup ## The tests that depend on Python itself, on OTHER=3.13
 	@UV_PROJECT_ENVIRONMENT=.venv-$(OTHER) $(UV) sync --quiet --frozen --python "$$(sh tools/find-python $(OTHER))"
+	@.venv-$(OTHER)/bin/python -m compileall -q service
 	@exec .venv-$(OTHER)/bin/python -m pytest $(OTHER_TESTS) $(ARGS)
 
 .PHONY: conformance
@@ -114,6 +117,7 @@ format: .venv/.dev ## Mend what ruff can mend
 
 .PHONY: test-setup
 test-setup: .venv/.dev $(NODE_MODULES) ## Install what the tests need
+	@$(BIN)/python -m compileall -q service
 	@sh tools/system-packages
 
 .PHONY: clean

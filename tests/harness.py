@@ -229,6 +229,7 @@ class Server:
         """
         assert self.process is None or self.process.poll() is not None, "it is running"
         with self._log_path.open("ab") as log:
+            size = log.tell()
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "isomor", "serve", *self.args],
                 cwd=self.folder,
@@ -241,6 +242,9 @@ class Server:
         if wait:
             try:
                 wait_until(self._is_ready, "the server to be ready")
+                if (workers := int(self.env.get("ISOMOR_WORKERS", "1"))) > 1:  # so far the first one has answered
+                    said = f"{workers} workers are ready"
+                    wait_until(lambda: said in self._log_path.read_bytes()[size:].decode(), "all workers to be ready")
             except ServerExited:
                 raise
             except BaseException as error:
