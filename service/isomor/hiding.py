@@ -101,13 +101,13 @@ def _hide_in_front_of_hosts(text: str) -> str:
     while start >= 0:
         start += len("://")
         next_url = text.find("://", start)
-        user_end = _USER.match(text, start).end()  # type: ignore[union-attr]
+        user_end = _found(_USER.match(text, start)).end()
         if at < user_end:
             at = text.find("@", user_end)
         if at < 0:
             break
         if run_end < user_end:
-            run_end = _RUN_ENDS.search(text, user_end).start()  # type: ignore[union-attr]
+            run_end = _found(_RUN_ENDS.search(text, user_end)).start()
         if line_end < user_end:
             line_end = text.find("\n", user_end) % (len(text) + 1)
         ends, shown_to = -1, user_end + 1
@@ -129,3 +129,8 @@ def _hide_in_front_of_hosts(text: str) -> str:
 def _is_port(text: str, start: int, user_end: int) -> bool:
     """Whether `http://host:80` is meant, and an address that follows in the text has nothing to do with it."""
     return user_end > start and bool(_PORT.match(text, user_end + 1))
+
+
+def _found(match: re.Match[str] | None) -> re.Match[str]:
+    assert match is not None  # of patterns that match the empty text, or its end
+    return match

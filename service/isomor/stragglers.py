@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Iterable
+from functools import partial
 from typing import Final
 
 from .stacks import in_pool, place, suspended
@@ -56,12 +57,12 @@ class Stragglers:
             said = "%s goes on after it was cancelled, at %s: let CancelledError pass"
             logger.warning(said, name, place(frames))
             self._named.add(task)
-            task.add_done_callback(lambda task, name=name: self._ended(task, name))  # type: ignore[misc]
+            task.add_done_callback(partial(self._ended, name))
         self._seen = cancelled
         if self._look_at_threads() or cancelled:
             self.look()
 
-    def _ended(self, task: asyncio.Task[None], name: str) -> None:
+    def _ended(self, name: str, task: asyncio.Task[None]) -> None:
         self._named.discard(task)
         logger.info("%s has ended, which went on after it was cancelled", name)
 

@@ -15,7 +15,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, Final
 
-from picows import WSFrame, WSMsgType, WSTransport
+from picows import WSFrame, WSListener, WSMsgType, WSTransport
 
 from .. import messages
 from ..calls import Call
@@ -26,7 +26,7 @@ from .frames import PING, Fragments, TooBig, close_frame, pong_frame
 from .outbox import Outbox
 from .peer import Peer
 from .request import Handshake
-from .websocket import Connection, renew, stop_hearing, take
+from .websocket import renew, stop_hearing, take
 from .worker import Worker
 
 logger = logging.getLogger("isomor")
@@ -37,19 +37,24 @@ CLOSE_SECONDS: Final = 10
 # What is larger, in one message or in many at once, leaves a read buffer behind that is not worth keeping.
 _LARGE: Final = 64 * 1024
 
+
+def _number(kind: Any) -> int:
+    return int(kind)
+
+
 # picows's enumerations are plain integers where they arrive.
-_TEXT: Final = int(WSMsgType.TEXT)  # type: ignore[call-overload]
-_BINARY: Final = int(WSMsgType.BINARY)  # type: ignore[call-overload]
-_CONTINUATION: Final = int(WSMsgType.CONTINUATION)  # type: ignore[call-overload]
-_PING: Final = int(WSMsgType.PING)  # type: ignore[call-overload]
-_PONG: Final = int(WSMsgType.PONG)  # type: ignore[call-overload]
-_CLOSE: Final = int(WSMsgType.CLOSE)  # type: ignore[call-overload]
+_TEXT: Final = _number(WSMsgType.TEXT)
+_BINARY: Final = _number(WSMsgType.BINARY)
+_CONTINUATION: Final = _number(WSMsgType.CONTINUATION)
+_PING: Final = _number(WSMsgType.PING)
+_PONG: Final = _number(WSMsgType.PONG)
+_CLOSE: Final = _number(WSMsgType.CLOSE)
 
 _TOO_BIG: Final = "The message is over max_message_size."
 _NOT_UTF8: Final = "The text is not UTF-8."
 
 
-class WsConnection(Connection):
+class WsConnection(WSListener):
     """See the module. All of it runs on the event loop's thread, but for what says otherwise."""
 
     __slots__ = (

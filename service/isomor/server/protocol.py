@@ -239,7 +239,8 @@ class IsomorProtocol(WebSocketProtocol):
             except ApiError as error:
                 self.worker.calls.refused(plain.function.path, "http", error)
                 self._began = self._time
-                self.transport.write(self.plain.answer(None, error, keep_alive=True))  # type: ignore[union-attr]
+                assert self.transport is not None
+                self.transport.write(self.plain.answer(None, error, keep_alive=True))
                 return
         sent = plain.sent
         call = self.worker.calls.start(plain.function, sent.args, CONTEXT, self._answer, made_for=sent.hash)
@@ -340,7 +341,8 @@ class IsomorProtocol(WebSocketProtocol):
         except HttpParserInvalidURLError:
             return  # Sanic knows how to refuse that
         except ApiError as error:
-            self.transport.write(refusal(error))  # type: ignore[union-attr]
+            assert self.transport is not None
+            self.transport.write(refusal(error))
             self.close()  # for good after a while, whether the peer reads that or not: so it stays Sanic's till then
             self._taken = True
             return

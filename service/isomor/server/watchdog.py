@@ -16,7 +16,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Coroutine, Iterator
 from types import CodeType, FrameType
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -110,7 +110,7 @@ class Watchdog:
 
     def hear(self, number: int) -> None:
         """Note a signal that the loop has a handler for, even where the loop does not get to it."""
-        handler: Callable[[int, FrameType | None], Any] = signal.getsignal(number)  # type: ignore[assignment]
+        handler: Any = signal.getsignal(number)
 
         def note(got: int, frame: FrameType | None) -> None:
             self._asked += 1
@@ -137,13 +137,19 @@ class Watchdog:
         self._over.set()
         self._thread.join(1)
 
+    def _sign(self) -> threading.Event | None:
+        """What is set once the loop turns; None where it is closed."""
+        sign = threading.Event()
+        try:
+            self._loop.call_soon_threadsafe(sign.set)
+        except RuntimeError:
+            return None
+        return sign
+
     def _run(self) -> None:
         while not self._over.wait(min(self._seconds / 2, _MOST_PAUSE)):
-            sign = threading.Event()
             began = time.monotonic()
-            try:
-                self._loop.call_soon_threadsafe(sign.set)
-            except RuntimeError:  # it is closed
+            if (sign := self._sign()) is None:
                 return
             if not sign.wait(_SHORTEST):
                 self._held_up(sign, began)
@@ -202,11 +208,8 @@ class Watchdog:
         stop may take longer, in which it does turn.
         """
         while not self._over.wait(_SHORTEST):
-            sign = threading.Event()
             began = time.monotonic()
-            try:
-                self._loop.call_soon_threadsafe(sign.set)
-            except RuntimeError:  # it is closed
+            if (sign := self._sign()) is None:
                 return
             while not sign.wait(_SHORTEST):
                 if self._asked > 1 or time.monotonic() - began > self._patience:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from picows import WSAutoPingStrategy, WSListener, WSTransport
 from picows.picows import WSProtocol  # type: ignore[attr-defined]
@@ -43,17 +43,14 @@ _NOBODY: Final = asyncio.Protocol()
 _KEY: Final = "dGhlIHNhbXBsZSBub25jZQ=="
 
 
-class Connection(WSListener):
-    """What gets the frames, and hears of faults."""
-
-    __slots__ = ()
+class FaultListener(Protocol):
+    """What hears of faults."""
 
     def on_fault(self, code: int, reason: str) -> None:
         """A frame was wrong, or its listener failed; the frames before it may not have been delivered yet."""
-        raise NotImplementedError
 
 
-def attach(transport: asyncio.Transport, listener: Connection, key: str, rest: bytes, most: int) -> None:
+def attach(transport: asyncio.Transport, listener: WSListener, key: str, rest: bytes, most: int) -> None:
     """Give the transport to picows, which answers the handshake.
 
     Args:
@@ -70,7 +67,7 @@ def attach(transport: asyncio.Transport, listener: Connection, key: str, rest: b
     _feed(protocol, _canonical_head(key) + rest)
 
 
-def renew(transport: asyncio.Transport, listener: Connection, most: int) -> None:
+def renew(transport: asyncio.Transport, listener: WSListener, most: int) -> None:
     """Begin anew with a small read buffer, unseen by the peer; only between two frames, with nothing read beyond."""
     protocol = _protocol(listener, most)
     transport.set_protocol(protocol)
@@ -78,7 +75,7 @@ def renew(transport: asyncio.Transport, listener: Connection, most: int) -> None
     _feed(protocol, _canonical_head(_KEY))
 
 
-def take(transport: WSTransport, listener: Connection) -> asyncio.Transport:
+def take(transport: WSTransport, listener: FaultListener) -> asyncio.Transport:
     """The stream beneath a WebSocket that is open: from now on, faults are told to `listener`."""
     behind: Any = transport.underlying_transport
     behind.listener = listener
@@ -142,7 +139,7 @@ class _Behind:
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self.transport = transport
-        self.listener: Connection | None = None
+        self.listener: FaultListener | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.transport, name)
@@ -193,7 +190,7 @@ class _Socket:
         return 0
 
 
-def _protocol(listener: Connection, most: int) -> Any:
+def _protocol(listener: WSListener, most: int) -> Any:
     return WSProtocol(
         None,  # host_port: a client's
         None,  # ws_path: a client's
