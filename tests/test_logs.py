@@ -385,3 +385,16 @@ def test_an_error_whose_text_is_forged(serve, form):
     server.stop()
     assert not [line for line in server.log.splitlines() if line.startswith("2026-01-01")]
     assert "\x1b" not in server.log
+
+
+@pytest.mark.parametrize(
+    "colour", ["\x1b[0m", "\x1b[1m", "\x1b[31m", "\x1b[1;31m", "\x1b[38;5;196m", "\x1b[38;2;1;22;255m"]
+)
+def test_a_secret_behind_a_colour_is_hidden(colour):
+    secrets = Secrets(["hunter2secret"])
+    for text in (
+        f"{colour}hunter2secret{colour}",
+        repr(f"{colour}hunter2secret"),
+        json.dumps(f"{colour}hunter2secret"),
+    ):
+        assert "hunter2secret" not in secrets.hide(text)

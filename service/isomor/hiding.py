@@ -24,9 +24,10 @@ _USER: Final = re.compile(rf"(?:(?!{_QUOTE})[^\s:@/?#])*")
 _RUN_ENDS: Final = re.compile(rf"\s|{_QUOTE}|\Z")
 _PORT: Final = re.compile(r"\d{1,5}(?!\w)")
 
-# What may stand before a secret that begins a word, though it ends in a letter or a digit: \n, \x1b, %3A.
+# What may stand before a secret that begins a word, though it ends in a letter or a digit: \n, \x1b, %3A, a colour.
 _BEFORE: Final = (
-    r"(?:(?<!\w)|(?<=\\[abfnrtv0])|(?<=\\x[0-9a-f]{2})|(?<=\\u[0-9a-fA-F]{4})|(?<=%[0-9a-fA-F]{2})|(?<=\x1b\[\d\dm))"
+    r"(?:(?<!\w)|(?<=\\[abfnrtv0])|(?<=\\x[0-9a-f]{2})|(?<=\\u[0-9a-fA-F]{4})|(?<=%[0-9a-fA-F]{2})"
+    r"|(?<=[\[;]\dm)|(?<=[\[;]\d\dm)|(?<=[\[;]\d\d\dm))"
 )
 
 # A shorter one is found in texts that have nothing to do with it.

@@ -33,7 +33,7 @@ _ID: Final = re.compile(r"([A-Za-z0-9_-]{16})\.[A-Za-z0-9_-]{22}")
 _TURN: Final = 64 * 1024
 
 # Who pushes more in one turn of the loop does so without end, and would fill the memory: bytes, and deliveries.
-_RUNAWAY: Final = 64 * 1024 * 1024
+RUNAWAY: Final = 64 * 1024 * 1024
 _RUNAWAY_DELIVERIES: Final = 32_000_000
 
 
@@ -242,7 +242,7 @@ class Hub:
     def _publish(self, channel: str, body: bytes, kind: str) -> Outcome:
         if self._metrics is not None:
             self._metrics.pushed(kind)
-        if self.turn_bytes > _RUNAWAY or self._turn_deliveries > _RUNAWAY_DELIVERIES:
+        if self.turn_bytes > RUNAWAY or self._turn_deliveries > _RUNAWAY_DELIVERIES:
             self._watch_turn()
         self.turn_bytes += len(body) + 64
         return _Published(self, self._bus.publish(channel, body))
@@ -254,7 +254,7 @@ class Hub:
             self.turn_bytes = self._turn_deliveries = 0
             self._loop.call_soon(self._turned)
         else:
-            raise RuntimeError(f"push: over {_RUNAWAY >> 20} MiB were pushed without an await; await each push")
+            raise RuntimeError(f"push: over {RUNAWAY >> 20} MiB were pushed without an await; await each push")
 
     def _turned(self) -> None:
         self._watches_turn = False

@@ -70,9 +70,7 @@ def parse_head(raw: bytes) -> Head | None:
         headers = []
         joined: dict[str, str] = {}
         for line in lines:
-            name, colon, value = line.partition(":")
-            if not colon or not name or name != name.strip():
-                return None
+            name, _, value = line.partition(":")
             name, value = name.lower(), value.strip()
             headers.append((name, value))
             if name == "host" and name in joined:

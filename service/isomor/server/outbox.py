@@ -20,9 +20,6 @@ logger = logging.getLogger("isomor")
 # An awaited push lets others run at least after so many bytes.
 _TURN: Final = 64 * 1024
 
-# Who pushes more in one turn of the loop does so without end, and would fill the memory: nothing else can stop it.
-RUNAWAY: Final = 64 * 1024 * 1024
-
 
 class Flusher:
     """Writes, at the end of each turn of the loop, what outboxes have queued in it."""

@@ -19,8 +19,8 @@ from ..context import Connection, WsConfig
 from ..errors import ApiError, CloseCode, ConnectionClosed
 from ..messages import CallId
 from ..outcome import DONE, Failed, Outcome, from_thread
-from ..push.hub import check_topic
-from .outbox import RUNAWAY, Outbox, Pushed
+from ..push.hub import RUNAWAY, check_topic
+from .outbox import Outbox, Pushed
 from .request import Handshake
 from .worker import Worker
 

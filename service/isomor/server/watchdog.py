@@ -114,10 +114,11 @@ class Watchdog:
 
         def note(got: int, frame: FrameType | None) -> None:
             self._asked += 1
-            if self._asked == 1:
-                _thread.start_new_thread(self._see_it_end, ())  # takes no lock that what was interrupted may hold
-            elif self._asked == 2:
-                _thread.start_new_thread(_end_soon, ())
+            with contextlib.suppress(RuntimeError):  # there may be as many threads as there can be
+                if self._asked == 1:
+                    _thread.start_new_thread(self._see_it_end, ())  # takes no lock that what was interrupted may hold
+                elif self._asked == 2:
+                    _thread.start_new_thread(_end_soon, ())
             handler(got, frame)
 
         # The loop has set SA_RESTART; Python's own `signal` does not, so that `note` runs where a write blocks, too.
