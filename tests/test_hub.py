@@ -30,6 +30,8 @@ class Member:
         start = 2 if frame[1] < 126 else 4 if frame[1] == 126 else 10
         self.messages.append(json.loads(frame[start:]))
 
+    enqueue_shared = enqueue
+
 
 class FailingBus(LocalBus):
     """A bus whose far end can be taken away, and that says what it was asked."""
@@ -333,7 +335,7 @@ def test_topics_that_the_bus_could_not_be_had_for_do_not_count():
             config=Config(ws=Ws(max_topics=2)),
             calls=SimpleNamespace(met=met.append),
         )
-        outbox: Any = SimpleNamespace(add=None)
+        outbox: Any = SimpleNamespace(add_shared=None)
         handshake: Any = None
         peer = Peer(worker, handshake, outbox, handshake)
         bus.away = True

@@ -48,7 +48,10 @@ class Member(Protocol):
     def closed(self) -> bool:
         """Whether it is gone, or going."""
 
-    enqueue: Callable[[bytes], None]  # takes a frame for the next write; never blocks
+    def enqueue(self, frame: bytes) -> None:
+        """Take a frame for the next write; never blocks."""
+
+    enqueue_shared: Callable[[bytes], None]  # the same for one that others get too, and which may wait for them
 
 
 class _Topic:
@@ -269,12 +272,12 @@ class Hub:
             if entry is not None and entry.members:
                 frame = text_frame(body)
                 for member in entry.members:
-                    member.enqueue(frame)
+                    member.enqueue_shared(frame)
                 self._delivered(len(entry.members))
         elif channel == ALL:
             frame = text_frame(body)
             for member in self.connections:
-                member.enqueue(frame)
+                member.enqueue_shared(frame)
             self._delivered(len(self.connections))
         else:
             to, _, message = body.partition(b"\n")
@@ -295,11 +298,11 @@ class Hub:
             entry = self._topics.get(topic)
             frame = text_frame(gap_message(topic))
             for member in entry.members if entry is not None else ():
-                member.enqueue(frame)
+                member.enqueue_shared(frame)
         else:
             frame = text_frame(gap_message(None))
             for member in self.connections:
-                member.enqueue(frame)
+                member.enqueue_shared(frame)
 
 
 def address(payload: Any, topic: str | None, to: str | None) -> tuple[str, bytes]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable
 from typing import Any, Final
 
 from picows import WSFrame, WSListener, WSMsgType, WSTransport
@@ -26,7 +25,7 @@ from .frames import PING, Fragments, TooBig, close_frame, pong_frame
 from .outbox import Outbox
 from .peer import Peer
 from .request import Handshake
-from .websocket import renew, stop_hearing, take
+from .websocket import sleep, stop_hearing
 from .worker import Worker
 
 logger = logging.getLogger("isomor")
@@ -59,17 +58,14 @@ class WsConnection(WSListener):
 
     __slots__ = (
         "_advancing", "_bloated", "_fragments", "_full_at", "_goodbye", "_handshake", "_heard", "_idle", "_opening",
-        "_outbox", "_pings", "_reading", "_renewing", "_running", "_stream", "_waiting", "_worker", "closed", "enqueue",
-        "last_active", "peer",
+        "_outbox", "_pings", "_reading", "_running", "_stream", "_waiting", "_worker", "closed", "last_active",
+        "peer",
     )  # fmt: skip
 
-    enqueue: Callable[[bytes], None]  # take a frame for the next write
-    peer: Peer  # what functions see of it
-    _outbox: Outbox
-    _stream: asyncio.Transport
-
-    def __init__(self, worker: Worker, handshake: Handshake) -> None:
+    def __init__(self, worker: Worker, handshake: Handshake, stream: asyncio.Transport) -> None:
+        """Open; the handshake has been answered on `stream`, and `peer` is what functions see of the connection."""
         self.closed = False
+        self._stream = stream
         self.last_active = worker.loop.time()
         self._worker = worker
         self._handshake = handshake
@@ -82,21 +78,11 @@ class WsConnection(WSListener):
         self._full_at = 0.0  # of `Rate`
         self._heard = True
         self._bloated = False
-        self._renewing = False
         self._goodbye: tuple[int, asyncio.TimerHandle] | None = None  # the code that was sent, and when it is enough
         self._idle = self._pings = -1  # its numbers among the worker's deadlines
-
-    # ---- Opening, and the end ------------------------------------------------------------------------------------
-
-    def on_ws_connected(self, transport: WSTransport) -> None:
-        self._stream = take(transport, self)
-        if self._renewing:
-            return
-        worker = self._worker
         config = worker.config.ws
-        self._outbox = Outbox(self._stream, worker.flusher, config.max_outbox_bytes, self)
-        self.peer = Peer(worker, self._handshake, self._outbox, self)
-        self.enqueue = self.peer.enqueue
+        self._outbox = Outbox(stream, worker.flusher, config.max_outbox_bytes, self)
+        self.peer = Peer(worker, handshake, self._outbox, self)
         worker.connections.add(self)
         worker.hub.add(self.peer)
         if worker.metrics is not None:
@@ -133,7 +119,7 @@ class WsConnection(WSListener):
             self._opening = False
             self._worker.outside(self._advance)
 
-    def on_ws_disconnected(self, transport: WSTransport) -> None:
+    def on_ws_disconnected(self, transport: WSTransport | None) -> None:
         self._close()
         if self._goodbye is not None:
             self._goodbye[1].cancel()
@@ -233,6 +219,7 @@ class WsConnection(WSListener):
     # ---- What comes in -------------------------------------------------------------------------------------------
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        idles = not self._heard  # nothing else has come since the last ping
         self._heard = True
         kind: Any = frame.msg_type
         if frame.rsv1 or frame.rsv2 or frame.rsv3:
@@ -255,15 +242,12 @@ class WsConnection(WSListener):
             self._on_fragment(kind, frame)
         if frame.payload_size + frame.tail_size > _LARGE:
             self._bloated = True
-        if self._bloated and frame.tail_size == 0 and not self.closed:
-            self._slim()
+        if (self._bloated or (idles and kind == _PONG)) and frame.tail_size == 0 and not self.closed:
+            self._bloated = False
+            sleep(self._stream, self, self._worker.config.max_message_size)
 
-    def _slim(self) -> None:
-        """Give back the buffer that a large message has grown: there may be thousands of idle connections."""
-        self._bloated = False
-        self._renewing = True
-        renew(self._stream, self, self._worker.config.max_message_size)
-        self._renewing = False
+    def on_pong(self) -> None:
+        self._heard = True
 
     def _on_close(self, frame: WSFrame) -> None:
         code: Any = frame.get_close_code() if frame.payload_size else CloseCode.OK
@@ -317,7 +301,7 @@ class WsConnection(WSListener):
             else:
                 self._start(message)
         elif action == "PING":
-            self.enqueue(messages.text_frame(messages.PONG))
+            self._outbox.add(messages.text_frame(messages.PONG))
         elif action == "CANCEL":
             self._cancel(message.id)
         else:
@@ -354,7 +338,7 @@ class WsConnection(WSListener):
         if error is not None:
             self._send_error(call.key, error)
         elif payload is not None:
-            self.enqueue(messages.text_frame(messages.result_message(call.key, payload)))
+            self._outbox.add(messages.text_frame(messages.result_message(call.key, payload)))
         if not self._reading:
             self._worker.outside(self._advance)
 
@@ -368,7 +352,7 @@ class WsConnection(WSListener):
         self._refuse(message.id, ApiError.of("BAD_MESSAGE", said), message.url_path)
 
     def _send_error(self, call_id: CallId, error: ApiError) -> None:
-        self.enqueue(messages.text_frame(messages.error_message(call_id, error)))
+        self._outbox.add(messages.text_frame(messages.error_message(call_id, error)))
 
     def _cancel(self, call_id: CallId) -> None:
         if (call := self._running.get(call_id)) is not None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import re
 from dataclasses import dataclass
 from typing import Final
 
 from ..errors import STATUS, ApiError
 from ..messages import error_body
+
+_GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 WS_PATHS: Final = ("/", "/isomor/ws")
 
@@ -114,6 +117,15 @@ def check_websocket(head: Head) -> str:
     if len(key_bytes) != 16 or not head.get("host"):
         raise ApiError.of("BAD_MESSAGE", "The Sec-WebSocket-Key or the Host header is missing or malformed.")
     return key
+
+
+def acceptance(key: str) -> bytes:
+    """The answer to a right handshake (section 4.2.2); `key` is what `check_websocket` gave."""
+    digest = hashlib.sha1(key.encode() + _GUID, usedforsecurity=False).digest()
+    return (
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Accept: %b\r\n\r\n" % base64.b64encode(digest)
+    )
 
 
 def refusal(error: ApiError) -> bytes:

@@ -1,13 +1,17 @@
 """What waits to be written to one connection, bounded in bytes (`ws.max_outbox_bytes`).
 
-Everything queued within one turn of the loop, answers and pushes, leaves in one write. A reader that is behind delays
-nobody: what it does not read waits here, and once that is too much, the connection is closed.
+Everything queued within one turn of the loop, answers and pushes, leaves in one write. What many connections get leaves
+in slices: while a push goes to thousands, calls are read and answered in between, and whatever is pushed meanwhile
+joins what still waits, so that it costs no write of its own. A reader that is behind delays nobody: what it does not
+read waits here, and once that is too much, the connection is closed.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import time
+from collections import deque
 from collections.abc import Generator
 from typing import Any, Final, Protocol
 
@@ -17,32 +21,66 @@ from .direct import number_of_socket, write
 
 logger = logging.getLogger("isomor")
 
-# An awaited push lets others run at least after so many bytes.
+# An awaited push lets others run at least after so many bytes; and with so many, an outbox waits for no slice.
 _TURN: Final = 64 * 1024
+
+# What many connections get is written so long in each turn of the loop, in seconds; it is looked at the clock after so
+# many writes, of some 5 µs each.
+_SLICE: Final = 0.001
+_STEP: Final = 16
 
 
 class Flusher:
-    """Writes, at the end of each turn of the loop, what outboxes have queued in it."""
+    """Writes what outboxes have queued: at the end of each turn of the loop, or in slices."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self._dirty: list[Outbox] = []
+        self._due: list[Outbox] = []
+        self._shared: deque[Outbox] = deque()
+        self._scheduled = False
 
     def add(self, outbox: Outbox) -> None:
         """Flush `outbox` at the end of this turn."""
-        if not self._dirty:
+        self._due.append(outbox)
+        self._schedule()
+
+    def add_shared(self, outbox: Outbox) -> None:
+        """Flush `outbox` at the end of this turn, or of one that follows soon."""
+        self._shared.append(outbox)
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
             self.loop.call_soon(self._flush)
-        self._dirty.append(outbox)
 
     def _flush(self) -> None:
-        dirty, self._dirty = self._dirty, []
+        self._scheduled = False
         now = self.loop.time()
-        for outbox in dirty:
-            try:
-                outbox.flush(now)
-            except Exception:  # one connection's trouble is not the others'
-                logger.exception("writing to a connection failed")
-                outbox.stream.abort()
+        due, self._due = self._due, []
+        for outbox in due:
+            outbox.is_due = False
+            self._write(outbox, now)
+        if self._shared:
+            self._flush_slice(now)
+
+    def _flush_slice(self, now: float) -> None:
+        shared = self._shared
+        until = time.perf_counter() + _SLICE  # the loop's own clock stands still within a turn
+        while shared and time.perf_counter() < until:
+            for _ in range(min(_STEP, len(shared))):
+                outbox = shared.popleft()
+                outbox.is_shared = False
+                self._write(outbox, now)
+        if shared:
+            self._schedule()
+
+    def _write(self, outbox: Outbox, now: float) -> None:
+        try:
+            outbox.flush(now)
+        except Exception:  # one connection's trouble is not the others'
+            logger.exception("writing to a connection failed")
+            outbox.stream.abort()
 
 
 class Reader(Protocol):
@@ -57,13 +95,15 @@ class Outbox:
 
     Attributes:
         stream: the transport.
-        queued: how many bytes were queued in this turn of the loop.
+        queued: how many bytes wait for the next write.
+        is_due: whether the flusher has it in its list for the end of this turn.
+        is_shared: whether the flusher has it among those that it writes in slices.
         last_write: when something was written last, on the loop's clock.
     """
 
     __slots__ = (
-        "_closed", "_flusher", "_frames", "_limit", "_most", "_paused", "_reader", "_socket", "_waiters", "last_write",
-        "queued", "stream",
+        "_closed", "_flusher", "_frames", "_limit", "_most", "_paused", "_reader", "_socket", "_waiters", "is_due",
+        "is_shared", "last_write", "queued", "stream",
     )  # fmt: skip
 
     def __init__(self, stream: asyncio.Transport, flusher: Flusher, limit: int, reader: Reader) -> None:
@@ -73,6 +113,8 @@ class Outbox:
         self._reader: Reader | None = reader
         self._frames: list[bytes] = []
         self.queued = 0
+        self.is_due = False
+        self.is_shared = False
         self._limit = limit
         self._most = limit
         self._closed = False
@@ -86,10 +128,24 @@ class Outbox:
         """Take a frame. Never blocks; after `close`, nothing happens."""
         if self._closed:
             return
-        if not self._frames:
+        if not self.is_due:
+            self.is_due = True
             self._flusher.add(self)
         self._frames.append(frame)
         self.queued += len(frame)
+
+    def add_shared(self, frame: bytes) -> None:
+        """Take a frame that many connections get; as `add`, but that it may wait for others."""
+        if self._closed:
+            return
+        if not self.is_shared:
+            self.is_shared = True
+            self._flusher.add_shared(self)
+        self._frames.append(frame)
+        self.queued += len(frame)
+        if self.queued > _TURN and not self.is_due:
+            self.is_due = True
+            self._flusher.add(self)
 
     def flush(self, now: float) -> None:
         """Write what is queued, unless too much of what was written before still waits; `now` on the loop's clock."""

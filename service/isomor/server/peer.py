@@ -38,13 +38,14 @@ class Peer(Connection):
     """See the module. It is also what the hub knows of a connection."""
 
     __slots__ = (
-        "_ending", "_handshake", "_id", "_pushed", "_request", "_tasks", "_topics", "_worker", "closed", "enqueue",
+        "_ending", "_handshake", "_id", "_pushed", "_request", "_tasks", "_topics", "_worker", "closed",
+        "enqueue_shared",
     )  # fmt: skip
 
     def __init__(self, worker: Worker, handshake: Handshake, outbox: Outbox, ending: Ending) -> None:
         """`ending` is what `close` uses."""
         self.closed = False
-        self.enqueue: Callable[[bytes], None] = outbox.add
+        self.enqueue_shared: Callable[[bytes], None] = outbox.add_shared
         self._worker = worker
         self._handshake = handshake
         self._request: Request | None = None
@@ -53,6 +54,10 @@ class Peer(Connection):
         self._id: str | None = None
         self._topics: set[str] | None = None  # most connections never join one, and there may be thousands
         self._tasks: dict[asyncio.Task[Any], str | None] | None = None
+
+    def enqueue(self, frame: bytes) -> None:
+        """Take a frame for the next write; see `Member`."""
+        self._pushed.outbox.add(frame)
 
     def disconnected(self) -> None:
         """The connection is gone: so are its topics and its tasks."""

@@ -25,6 +25,7 @@ from .direct import number_of_socket, write
 from .forwarded import Seen
 from .handshake import (
     Head,
+    acceptance,
     check_websocket,
     is_websocket,
     parse_head,
@@ -346,8 +347,9 @@ class IsomorProtocol(WebSocketProtocol):
             self.close()  # for good after a while, whether the peer reads that or not: so it stays Sanic's till then
             self._taken = True
             return
-        connection = WsConnection(self.worker, handshake)
-        attach(self._let_go(), connection, key, rest, self.worker.config.max_message_size)
+        transport = self._let_go()
+        transport.write(acceptance(key))
+        attach(transport, WsConnection(self.worker, handshake, transport), self.worker.config.max_message_size, rest)
 
     def _check_origin(self, head: Head) -> None:
         worker = self.worker

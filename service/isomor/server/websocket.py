@@ -1,7 +1,7 @@
 """picows on a transport that is there already. All that leans on picows's inner class stands here.
 
-picows reads frames, and writes none but the answer to the handshake: it would end a connection in its own way, before
-what came ahead of a wrong frame is answered, and without hearing what its peer still sends.
+picows reads frames, from the first that comes in on, and writes nothing: it would end a connection in its own way,
+before what came ahead of a wrong frame is answered, and without hearing what its peer still sends.
 
 `WSProtocol` is not part of picows's public interface: its minor version is pinned, and a test fails when its
 constructor changes. It is used as `picows.ws_connect` itself uses it behind a proxy.
@@ -13,7 +13,7 @@ import asyncio
 import logging
 from typing import Any, Final, Protocol
 
-from picows import WSAutoPingStrategy, WSListener, WSTransport
+from picows import WSAutoPingStrategy
 from picows.picows import WSProtocol  # type: ignore[attr-defined]
 
 logger = logging.getLogger("isomor")
@@ -39,48 +39,56 @@ _logger: Final = _Log()
 # picows reads into a buffer of this size, and doubles it where a message does not fit; it never shrinks it.
 READ_BUFFER: Final = 2048
 
+# uvloop keeps the methods of a transport's last protocol of each kind, and all that hangs on them, until they are
+# overwritten.
 _NOBODY: Final = asyncio.Protocol()
-_KEY: Final = "dGhlIHNhbXBsZSBub25jZQ=="
+_NO_PARSER: Final = asyncio.BufferedProtocol()
+
+# What picows is shown in place of the client's handshake, which has been read and answered: it reads less than the RFC
+# allows, such as one token in Connection only.
+_HEAD: Final = (
+    b"GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
 
 
-class FaultListener(Protocol):
-    """What hears of faults."""
+class Listener(Protocol):
+    """What gets frames, as picows's `WSListener` does, and hears of faults."""
 
     def on_fault(self, code: int, reason: str) -> None:
         """A frame was wrong, or its listener failed; the frames before it may not have been delivered yet."""
 
+    def on_pong(self) -> None:
+        """The peer has answered a ping, and said nothing else."""
 
-def attach(transport: asyncio.Transport, listener: WSListener, key: str, rest: bytes, most: int) -> None:
-    """Give the transport to picows, which answers the handshake.
+    def on_ws_disconnected(self, transport: Any) -> None:
+        """The connection is gone."""
+
+    def pause_writing(self) -> None:
+        """See `asyncio.BaseProtocol`."""
+
+    def resume_writing(self) -> None:
+        """See `asyncio.BaseProtocol`."""
+
+
+def attach(transport: asyncio.Transport, listener: Listener, most: int, rest: bytes) -> None:
+    """Hand the frames that come in to `listener`.
 
     Args:
-        transport: a stream, of TCP or TLS, with its request head read.
-        listener: what gets the frames.
-        key: the handshake's Sec-WebSocket-Key.
-        rest: what came behind the handshake's head.
+        transport: a stream, of TCP or TLS, whose handshake has been answered.
+        listener: what gets the frames, and hears what else happens.
         most: the most bytes that a frame may have.
+        rest: what came behind the handshake's head.
     """
-    protocol = _protocol(listener, most)
-    transport.set_protocol(_NOBODY)  # uvloop keeps the last protocol that was none of buffers alive
-    transport.set_protocol(protocol)
-    protocol.connection_made(_Behind(transport))
-    _feed(protocol, _canonical_head(key) + rest)
+    transport.set_protocol(asleep := _Asleep(transport, listener, most))
+    if rest:
+        asleep.data_received(rest)
 
 
-def renew(transport: asyncio.Transport, listener: WSListener, most: int) -> None:
-    """Begin anew with a small read buffer, unseen by the peer; only between two frames, with nothing read beyond."""
-    protocol = _protocol(listener, most)
-    transport.set_protocol(protocol)
-    protocol.connection_made(_Silent(transport))
-    _feed(protocol, _canonical_head(_KEY))
-
-
-def take(transport: WSTransport, listener: FaultListener) -> asyncio.Transport:
-    """The stream beneath a WebSocket that is open: from now on, faults are told to `listener`."""
-    behind: Any = transport.underlying_transport
-    behind.listener = listener
-    stream: asyncio.Transport = behind.transport
-    return stream
+def sleep(transport: asyncio.Transport, listener: Listener, most: int) -> None:
+    """Let go of what has read so far, until more comes in; only between two frames, with nothing read beyond."""
+    transport.set_protocol(_NO_PARSER)
+    transport.set_protocol(_Asleep(transport, listener, most))
 
 
 def stop_hearing(transport: asyncio.Transport) -> None:
@@ -127,31 +135,64 @@ class _Deaf(asyncio.BufferedProtocol):
         self._before.connection_lost(error)
 
 
+class _Asleep(asyncio.Protocol):
+    """Waits for a frame in place of picows, whose parser and buffer take 3 kB, and as long to make as a connection.
+
+    Most connections idle most of the time, and many open at once where a server has restarted.
+    """
+
+    __slots__ = ("_listener", "_most", "_transport")
+
+    def __init__(self, transport: asyncio.Transport, listener: Listener, most: int) -> None:
+        self._transport = transport
+        self._listener = listener
+        self._most = most
+
+    def data_received(self, data: bytes) -> None:
+        # An empty pong with its mask: what an idle connection hears, again and again.
+        if len(data) == 6 and data.startswith(b"\x8a\x80"):
+            self._listener.on_pong()
+            return
+        protocol = _protocol(self._listener, self._most)
+        self._transport.set_protocol(_NOBODY)
+        self._transport.set_protocol(protocol)
+        protocol.connection_made(_Behind(self._transport, self._listener))
+        _feed(protocol, _HEAD)
+        _feed(protocol, data)
+
+    def eof_received(self) -> bool:
+        return False
+
+    def pause_writing(self) -> None:
+        self._listener.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._listener.resume_writing()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._listener.on_ws_disconnected(None)
+
+
 class _Behind:
-    """The transport as picows sees it: without its socket's options, and with no way out but the one below.
+    """The transport as picows sees it: without its socket's options, and with no way out.
 
     picows sets and asks for six options of each new socket, to log them. They are as they should be (uvloop and asyncio
     switch Nagle's algorithm off), and asking takes as long as all the rest of a new connection. And it takes the stream
     for TLS: else it would write past its transport.
     """
 
-    __slots__ = ("listener", "transport")
+    __slots__ = ("_listener", "_transport")
 
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self.transport = transport
-        self.listener: FaultListener | None = None
+    def __init__(self, transport: asyncio.Transport, listener: Listener) -> None:
+        self._transport = transport
+        self._listener = listener
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.transport, name)
+        return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
-        if self.listener is None:
-            self._answer_handshake(data)
-        else:  # all that picows says by itself: a close frame
-            self.listener.on_fault(int.from_bytes(data[2:4]), data[4:].decode())
-
-    def _answer_handshake(self, data: bytes) -> None:
-        self.transport.write(data)
+        if not data.startswith(b"HTTP/"):  # the answer to `_HEAD`; all else that picows says by itself is a close frame
+            self._listener.on_fault(int.from_bytes(data[2:4]), data[4:].decode())
 
     def close(self) -> None:
         """As picows would, soon after a fault; how it ends is the listener's to say."""
@@ -159,17 +200,8 @@ class _Behind:
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         if name == "ssl_object":
             return self
-        found = self.transport.get_extra_info(name, default)
+        found = self._transport.get_extra_info(name, default)
         return _Socket(found.fileno()) if name == "socket" else found
-
-
-class _Silent(_Behind):
-    """The same where the handshake has been answered."""
-
-    __slots__ = ()
-
-    def _answer_handshake(self, data: bytes) -> None:
-        pass
 
 
 class _Socket:
@@ -190,7 +222,7 @@ class _Socket:
         return 0
 
 
-def _protocol(listener: WSListener, most: int) -> Any:
+def _protocol(listener: Listener, most: int) -> Any:
     return WSProtocol(
         None,  # host_port: a client's
         None,  # ws_path: a client's
@@ -208,14 +240,6 @@ def _protocol(listener: WSListener, most: int) -> Any:
         None,  # extra_headers
         READ_BUFFER,
     )
-
-
-def _canonical_head(key: str) -> bytes:
-    # In place of the client's: picows reads less than the RFC allows, such as one token in Connection only.
-    return (
-        "GET / HTTP/1.1\r\nHost: isomor\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n"
-    ).encode()
 
 
 def _feed(protocol: Any, data: bytes) -> None:
