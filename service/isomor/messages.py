@@ -86,7 +86,8 @@ def decode_client_message(text: str, depth: int = MAX_DEPTH) -> ClientMessage:
         ApiError: BAD_MESSAGE, if it is not JSON or not of the shape of a message.
     """
     try:
-        check_depth(text, depth)
+        if len(text) > depth:  # a shorter one cannot be nested so deeply
+            check_depth(text, depth)
         return _client_message.decode(text)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise _bad_message(error) from None
@@ -272,9 +273,14 @@ def _id(call_id: CallId) -> bytes:
     return b"%d" % call_id if type(call_id) is int else _encoder.encode(call_id)
 
 
-def result_message(call_id: CallId, payload: bytes) -> bytes:
-    """API_RES; `payload` is JSON."""
-    return b'{"action":"API_RES","id":%b,"payload":%b}' % (_id(call_id), payload)
+def result_frame(call_id: CallId, payload: bytes) -> bytes:
+    """API_RES, in a frame as `text_frame` makes it; `payload` is JSON. Every call comes by here."""
+    if type(call_id) is int:
+        message = b'{"action":"API_RES","id":%d,"payload":%b}' % (call_id, payload)
+    else:
+        message = b'{"action":"API_RES","id":%b,"payload":%b}' % (_encoder.encode(call_id), payload)
+    size = len(message)
+    return _SHORT_HEADS[size] + message if size < 126 else text_frame(message)
 
 
 def error_message(call_id: CallId, error: ApiError) -> bytes:

@@ -16,10 +16,10 @@ def number_of_socket(transport: asyncio.Transport) -> int:
     return found
 
 
-def write(transport: asyncio.Transport, number: int, data: bytes) -> None:
-    """As `transport.write`, for one whose `number_of_socket` is `number`."""
+def write(transport: asyncio.Transport, number: int, data: bytes, behind: int) -> None:
+    """As `transport.write`, for one whose `number_of_socket` is `number`, and where `behind` bytes wait already."""
     # One that is closing may have let go of its socket, whose number may be another's by now.
-    if number >= 0 and not transport.get_write_buffer_size() and not transport.is_closing():
+    if number >= 0 and not behind and not transport.is_closing():
         try:
             sent = os.write(number, data)
         except OSError:

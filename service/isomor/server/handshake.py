@@ -56,6 +56,8 @@ def is_well_formed(raw: bytes) -> bool:
 
 def agrees(target: str, host: str) -> bool:
     """Whether a target in absolute form names the host that the Host header names (RFC 9112 section 3.2.2)."""
+    if target.startswith("/"):
+        return True
     match = re.match(r"[a-z][a-z0-9+.-]*://([^/?#]*)", target, re.IGNORECASE)
     return match is None or match[1].lower() == host.lower()
 

@@ -60,27 +60,22 @@ class Flusher:
         due, self._due = self._due, []
         for outbox in due:
             outbox.is_due = False
-            self._write(outbox, now)
+            outbox.flush(now)
         if self._shared:
             self._flush_slice(now)
 
     def _flush_slice(self, now: float) -> None:
         shared = self._shared
         until = time.perf_counter() + _SLICE  # the loop's own clock stands still within a turn
-        while shared and time.perf_counter() < until:
+        while shared:
             for _ in range(min(_STEP, len(shared))):
                 outbox = shared.popleft()
                 outbox.is_shared = False
-                self._write(outbox, now)
+                outbox.flush(now)
+            if time.perf_counter() >= until:
+                break
         if shared:
             self._schedule()
-
-    def _write(self, outbox: Outbox, now: float) -> None:
-        try:
-            outbox.flush(now)
-        except Exception:  # one connection's trouble is not the others'
-            logger.exception("writing to a connection failed")
-            outbox.stream.abort()
 
 
 class Reader(Protocol):
@@ -152,28 +147,35 @@ class Outbox:
         frames = self._frames
         if self._closed or not frames:
             return
-        data = frames[0] if len(frames) == 1 else b"".join(frames)
-        frames.clear()
-        self.queued = 0
-        behind = self.stream.get_write_buffer_size()
-        if behind > self._most:
-            logger.info("a connection reads too slowly: %d bytes wait, ws.max_outbox_bytes is %d", behind, self._limit)
-            self._tell()
-            return
-        if behind <= self._limit // 2:
-            # A burst within one turn, or one large answer, may exceed the limit: it counts once more follows it.
-            self._most = max(self._limit, behind + len(data))
-        self.last_write = now
-        write(self.stream, self._socket, data)
+        try:
+            data = frames[0] if len(frames) == 1 else b"".join(frames)
+            frames.clear()
+            self.queued = 0
+            behind = self.stream.get_write_buffer_size()
+            if behind > self._most:
+                said = "a connection reads too slowly: %d bytes wait, ws.max_outbox_bytes is %d"
+                logger.info(said, behind, self._limit)
+                self._tell()
+                return
+            if behind <= self._limit // 2:
+                # A burst within one turn, or one large answer, may exceed the limit: it counts once more follows it.
+                most = behind + len(data)
+                self._most = most if most > self._limit else self._limit
+            self.last_write = now
+            write(self.stream, self._socket, data, behind)
+        except Exception:  # one connection's trouble is not the others'
+            logger.exception("writing to a connection failed")
+            self.stream.abort()
 
     def urgent(self, frame: bytes) -> None:
         """Write a control frame now, ahead of what is queued; it is no message, and does not count as one."""
         if self._closed:
             return
-        if self.stream.get_write_buffer_size() > self._most:
+        behind = self.stream.get_write_buffer_size()
+        if behind > self._most:
             self._tell()  # it pings, and does not read
         else:
-            write(self.stream, self._socket, frame)
+            write(self.stream, self._socket, frame, behind)
 
     def _tell(self) -> None:
         if self._reader is not None:

@@ -81,7 +81,7 @@ class IsomorProtocol(WebSocketProtocol):
         self._trusted = self.worker.proxies.trusts(self.conn_info.client_ip)
         self._call: Call | None = None
         self._needed = 0
-        self._socket = number_of_socket(transport)
+        self._socket: int | None = None
         self._time = self._began = time.monotonic()
         self.requests = 0
         self._full_at = 0.0  # of `Rate`
@@ -259,7 +259,10 @@ class IsomorProtocol(WebSocketProtocol):
             self.close()
         else:
             if payload is not None:
-                write(self.transport, self._socket, self.plain.result(payload))
+                if self._socket is None:
+                    self._socket = number_of_socket(self.transport)
+                behind = self.transport.get_write_buffer_size()
+                write(self.transport, self._socket, self.plain.result(payload), behind)
             else:
                 self.transport.write(self.plain.answer(payload, error, keep_alive=True))
             if waited:

@@ -1,0 +1,205 @@
+"""A WebSocket on which nothing comes in has no parser and no read buffer, and nobody can tell."""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+from contextlib import ExitStack
+
+import pytest
+from harness import CLOSE, CONTINUATION, PING, PONG, TEXT, RawWebSocket, Server, frame, wait_until
+
+API = {
+    "add.py": "async def add(a: int, b: int) -> int:\n    return a + b\n",
+    "size.py": "async def size(text: str) -> int:\n    return len(text)\n",
+    "tell.py": "from isomor import push\n\nasync def tell(text: str) -> None:\n    await push(text)\n",
+    "parsers.py": """
+import gc
+
+async def parsers() -> int:
+    return sum(type(one).__name__ == "WSProtocol" for one in gc.get_objects())
+""",
+    "connections.py": """
+import gc
+
+async def connections() -> int:
+    return sum(type(one).__name__ in ("WsConnection", "Peer", "Outbox", "_Asleep") for one in gc.get_objects())
+""",
+}
+ENV = {"ISOMOR_WS": "add|size", "ISOMOR_WS_TIMEOUT": "0", "ISOMOR_WS_PING_SECONDS": "0"}
+
+
+@pytest.fixture(scope="module")
+def server(serve_module) -> Server:
+    return serve_module(API, env=ENV)
+
+
+def message(name: str, *args: object, call_id: int = 1) -> bytes:
+    return json.dumps({"action": "API", "id": call_id, "urlPath": f"/isomor/api/{name}", "args": args}).encode()
+
+
+def call(name: str, *args: object, call_id: int = 1) -> bytes:
+    return frame(TEXT, message(name, *args, call_id=call_id))
+
+
+def result(ws: RawWebSocket) -> object:
+    return ws.receive_json()["payload"]
+
+
+@pytest.fixture(params=["never awake", "asleep again"])
+def ws(request, server):
+    """A WebSocket that is asleep."""
+    with server.raw_ws() as ws:
+        if request.param == "asleep again":
+            ws.send_bytes(call("size", "x" * 70_000))  # what has read that much is not kept
+            assert result(ws) == 70_000
+        assert server.call("parsers") == 0
+        yield ws
+    wait_until(lambda: server.call("parsers") == 0 and server.call("connections") == 0, "all of it to be gone")
+
+
+def test_what_says_nothing_has_no_parser(server):
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(server.raw_ws()) for _ in range(20)]
+        assert server.call("parsers") == 0
+        for ws in sockets[:5]:
+            ws.send_bytes(call("add", 1, 2))
+            assert result(ws) == 3
+        assert server.call("parsers") == 5
+
+
+def test_what_only_answers_pings_is_put_to_sleep(serve):
+    server = serve(API, env=ENV | {"ISOMOR_WS_PING_SECONDS": "0.5"})
+    with server.raw_ws() as ws:
+        ws.send_bytes(call("add", 1, 2))
+        assert result(ws) == 3
+        assert server.call("parsers") == 1
+        for _ in range(2):  # the first may have been on its way before the call
+            assert ws.receive().opcode == PING
+            ws.send(PONG)
+        wait_until(lambda: server.call("parsers") == 0, "the parser to be gone")
+        for _ in range(3):  # its pongs are heard, and do not wake it
+            assert ws.receive().opcode == PING
+            ws.send(PONG)
+        assert server.call("parsers") == 0
+        ws.send_bytes(call("add", 3, 4))
+        assert result(ws) == 7
+        ws.send_bytes(frame(PONG) * 5)  # which nobody has asked for
+        ws.send(PING)
+        assert ws.receive().opcode in (PING, PONG)
+        assert server.call("parsers") == 1
+
+
+@pytest.mark.parametrize("size", [0, 1, 125])
+def test_pings_are_answered(ws, size):
+    ws.send(PING, b"x" * size)
+    received = ws.receive()
+    assert (received.opcode, received.payload) == (PONG, b"x" * size)
+
+
+@pytest.mark.parametrize("pongs", [b"", frame(PONG), frame(PONG, b"x"), frame(PONG) * 3])
+def test_calls_are_answered(ws, pongs):
+    ws.send_bytes(pongs + call("add", 1, 2, call_id=1) + call("add", 3, 4, call_id=2))
+    assert [result(ws), result(ws)] == [3, 7]
+
+
+def test_calls_that_come_byte_by_byte_are_answered(ws):
+    ws.connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    for byte in call("add", 1, 2):
+        ws.send_bytes(bytes([byte]))
+    assert result(ws) == 3
+
+
+def test_what_looks_like_a_pong_and_is_none_is_read(ws):
+    ws.send_bytes(frame(PONG)[:5])  # not whole
+    ws.send_bytes(frame(PONG)[5:] + call("add", 1, 2))
+    assert result(ws) == 3
+
+
+def test_fragments_are_joined_across_pongs(ws):
+    whole = message("add", 1, 2)
+    ws.send(TEXT, whole[:10], fin=False)
+    ws.send(PONG)
+    ws.send(PONG, b"x")
+    ws.send(CONTINUATION, whole[10:])
+    assert result(ws) == 3
+
+
+@pytest.mark.parametrize("size", [70_000, 900_000])
+def test_large_messages_are_read_and_leave_it_asleep(server, ws, size):
+    ws.send_bytes(call("size", "x" * size))
+    assert result(ws) == size
+    wait_until(lambda: server.call("parsers") == 0, "the parser to be gone")
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        (frame(CLOSE, struct.pack("!H", 1000)), 1000),
+        (frame(CLOSE), 1000),
+        (frame(TEXT, b"x", mask=False), 1002),
+        (frame(TEXT, b"x", rsv=4), 1002),
+        (frame(3, b"x"), 1002),
+        (frame(PONG, rsv=2), 1002),
+        (frame(PONG, mask=False), 1002),
+        (frame(TEXT, b"\xff"), 1007),
+        (frame(2, b"x"), 1003),
+        (frame(TEXT, b"", form=64)[:2] + struct.pack("!Q", 1 << 40) + b"\0\0\0\0", 1009),
+    ],
+)
+def test_what_ends_a_connection_ends_it(ws, said, code):
+    ws.send_bytes(said)
+    assert ws.wait_closed() == code
+
+
+def test_pushes_reach_it(server, ws):
+    server.call("tell", "hello")
+    assert result(ws) == "hello"
+    ws.send_bytes(call("add", 1, 2))
+    assert result(ws) == 3
+
+
+def test_one_that_resets_is_gone(server, ws):
+    ws.connection.reset()
+    wait_until(lambda: server.call("connections") == 0)
+
+
+def test_one_that_says_no_more_is_gone(server, ws):
+    ws.connection.socket.shutdown(socket.SHUT_WR)
+    assert ws.wait_closed() == 1006
+    wait_until(lambda: server.call("connections") == 0)
+
+
+def test_calls_that_come_with_the_handshake_are_answered(server):
+    with server.raw() as connection:
+        head = (
+            "GET /isomor/ws HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+        second = call("add", 3, 4, call_id=2)
+        connection.send(head.encode() + call("add", 1, 2) + second[:9])
+        answer = connection.read_until(b"\r\n\r\n")
+        assert b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in answer  # of the key, in RFC 6455 section 1.3
+        assert answer.startswith(b"HTTP/1.1 101 ")
+        connection.send(second[9:])
+        assert connection.read_until(b'"payload":7}').count(b'"payload":3}') == 1
+
+
+def test_a_reader_that_stops_is_given_up(serve):
+    server = serve(API, env=ENV | {"ISOMOR_WS_MAX_OUTBOX_BYTES": "64KiB"})
+    with server.raw_ws() as ws:
+        wait_until(lambda: [server.call("tell", "x" * 300_000), "too slowly" in server.log][1], "it to be given up")
+        assert ws.wait_closed() == 4008
+
+
+def test_it_is_told_that_the_server_restarts(serve):
+    server = serve(API, env=ENV)
+    with server.raw_ws() as ws, server.raw_ws() as other:
+        other.send_bytes(call("add", 1, 2))
+        assert result(other) == 3
+        server.signal()
+        assert [ws.wait_closed(), other.wait_closed()] == [1012, 1012]
+        for each in (ws, other):
+            each.send(CLOSE, struct.pack("!H", 1012))
+        assert server.wait() == 0
