@@ -662,14 +662,14 @@ def test_what_a_socket_does_not_take_is_written_by_its_transport() -> None:
         number = number_of_socket(transport)
         sent = b""
         for letter in (b"a", b"b", b"c"):
-            write(transport, number, letter * size)
+            write(transport, number, letter * size, transport.get_write_buffer_size())
             sent += letter * size
         received = b""
         while len(received) < len(sent):
             received += await loop.sock_recv(theirs, 65536)
         assert received == sent
         transport.abort()
-        write(transport, number, b"late")  # to nobody, least of all to whom has the number now
+        write(transport, number, b"late", 0)  # to nobody, least of all to whom has the number now
         theirs.close()
         return len(received)
 

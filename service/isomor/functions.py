@@ -8,7 +8,7 @@ import functools
 import hashlib
 import inspect
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from types import FrameType
@@ -150,7 +150,7 @@ class Function:
         )
         return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
 
-    def decode(self, raw: msgspec.Raw, made_for: str | None = None) -> Sequence[Any]:
+    def decode(self, raw: msgspec.Raw, made_for: str | None = None) -> list[Any]:
         """The arguments of a call, typed.
 
         Args:
@@ -163,7 +163,7 @@ class Function:
         """
         if self._is_simple:  # nearly all are, and this is the way of every call
             try:
-                return msgspec.structs.astuple(self._decoder.decode(raw))
+                return list(msgspec.structs.astuple(self._decoder.decode(raw)))
             except (msgspec.ValidationError, RecursionError, TypeError):
                 pass  # what is wrong with them is found below
         try:
@@ -239,13 +239,12 @@ class Function:
             details.append(_detail(None, f"[{most}]", f"at most {most} arguments", f"{len(value)} arguments"))
         return details[: faults.MOST]
 
-    async def run(self, given_args: Sequence[Any], ctx: Context, executor: Executor) -> Any:
+    async def run(self, args: list[Any], ctx: Context, executor: Executor) -> Any:
         """Call it: an async function here, on the event loop; a plain one in `executor`, in this task's context.
 
         Raises:
             Exception: whatever the function raises.
         """
-        args = list(given_args)
         at = self._context_at
         keywords = {}
         if at is not None:

@@ -102,8 +102,10 @@ def decode_http_call(body: bytes, depth: int = MAX_DEPTH) -> HttpCall:
     if not body:
         return HttpCall()
     try:
-        check_depth(body.decode(), depth)
-        return _http_call.decode(body)
+        text = body.decode()
+        if len(text) > depth:
+            check_depth(text, depth)
+        return _http_call.decode(text)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise _bad_message(error) from None
 

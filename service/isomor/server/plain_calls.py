@@ -35,13 +35,28 @@ _JSON: Final = frozenset((b"application/json", b"application/json; charset=utf-8
 _FOR_SANIC: Final = (b"transfer-encoding", b"expect", b"upgrade")
 
 
+class KnownHead:
+    """The head of a plain call: its bytes, the function that it calls, and how many bytes of body follow.
+
+    It holds as long as `registry` is what can be called.
+    """
+
+    __slots__ = ("function", "raw", "registry", "size")
+
+    def __init__(self, raw: bytes, function: Function, size: int, registry: object) -> None:
+        self.raw = raw
+        self.function = function
+        self.size = size
+        self.registry = registry
+
+
 class PlainCall:
     """A plain call: what is called with what, and where in the bytes that were read it ends."""
 
-    __slots__ = ("end", "function", "sent")
+    __slots__ = ("end", "head", "sent")
 
-    def __init__(self, function: Function, sent: messages.HttpCall, end: int) -> None:
-        self.function = function
+    def __init__(self, head: KnownHead, sent: messages.HttpCall, end: int) -> None:
+        self.head = head
         self.sent = sent
         self.end = end
 
@@ -82,7 +97,7 @@ class PlainCalls:
         self._worker = worker
         self._registry: object = None
         self._functions: dict[bytes, Function] = {}
-        self._heads: dict[tuple[bytes, bool], tuple[Function, int] | None] = {}
+        self._heads: dict[tuple[bytes, bool], KnownHead | None] = {}
         self._largest = 0
         # As in `cors`: a shared cache must not give one origin what another was let have.
         self._cors = {"vary": "Origin"} if worker.gate.varies else {}
@@ -92,17 +107,21 @@ class PlainCalls:
             b'content-type: application/json\r\n\r\n{"result":%b}'
         )
 
-    def read(self, data: bytes, start: int, trusted: bool) -> PlainCall | int | None:
+    def read(self, data: bytes, start: int, trusted: bool, last: KnownHead | None) -> PlainCall | int | None:
         """The plain call at `start` of `data`.
 
         Args:
             data: what has come in.
             start: where a request begins in it.
             trusted: whether the peer's X-Forwarded-* headers are believed.
+            last: the head of the connection's last plain call: most have the same again, and comparing is faster than
+                looking for its end.
 
         Returns:
             The call; or how long all of `data` has to be to tell; or None, where it is not a plain call.
         """
+        if last is not None and last.registry is self._worker.calls.registry and data.startswith(last.raw, start):
+            return self._read_body(data, last, start + len(last.raw))
         if not data.startswith(_START, start):
             return len(data) + 1 if _START.startswith(data[start : start + len(_START)]) else None
         end = data.find(b"\r\n\r\n", start) + 4
@@ -121,14 +140,14 @@ class PlainCalls:
                 if len(self._heads) >= _MOST_KEPT:
                     self._heads.clear()
                 self._heads[head] = known
-        if known is None:
-            return None
-        function, size = known
-        start, end = end, end + size
+        return None if known is None else self._read_body(data, known, end)
+
+    def _read_body(self, data: bytes, head: KnownHead, start: int) -> PlainCall | int | None:
+        end = start + head.size
         if len(data) < end:
             return end
         try:
-            return PlainCall(function, messages.decode_http_call(data[start:end], self._worker.max_depth), end)
+            return PlainCall(head, messages.decode_http_call(data[start:end], self._worker.max_depth), end)
         except ApiError:
             return None
 
@@ -146,8 +165,8 @@ class PlainCalls:
                 and _nobody_else_sees(self._worker.app, path)
             }
 
-    def _read_head(self, raw: bytes, trusted: bool) -> tuple[Function, int] | None:
-        """The function that a head calls, and the length of the body behind it; None where that is no plain call."""
+    def _read_head(self, raw: bytes, trusted: bool) -> KnownHead | None:
+        """What a head means; None where it is not that of a plain call."""
         head = _parse(raw)
         function = self._functions.get(head.target) if head is not None else None
         if head is None or function is None:
@@ -160,7 +179,7 @@ class PlainCalls:
             return None
         if headers.get(b"connection", b"keep-alive").lower() != b"keep-alive" or not self._lets_in(headers, trusted):
             return None
-        return function, size
+        return KnownHead(raw, function, size, self._registry)
 
     def _lets_in(self, headers: dict[bytes, bytes], trusted: bool) -> bool:
         """Whether the gate lets it in, from no other origin, which the answer would have to speak of."""

@@ -34,7 +34,7 @@ from .handshake import (
 )
 from .http import TOO_LATE, methods_of
 from .origins import check_host, is_address
-from .plain_calls import CONTEXT, PlainCall, PlainCalls
+from .plain_calls import CONTEXT, KnownHead, PlainCall, PlainCalls
 from .request import Handshake
 from .strict_http import StrictHttp
 from .websocket import attach
@@ -58,7 +58,18 @@ class IsomorProtocol(WebSocketProtocol):
     how many have begun on this connection.
     """
 
-    __slots__ = ("_began", "_call", "_clock", "_full_at", "_needed", "_socket", "_taken", "_trusted", "requests")
+    __slots__ = (
+        "_began",
+        "_call",
+        "_clock",
+        "_full_at",
+        "_last",
+        "_needed",
+        "_socket",
+        "_taken",
+        "_trusted",
+        "requests",
+    )
 
     # Sanic's methods have no types, and `untyped_calls_exclude` does not reach them by way of a subclass: hence what
     # mypy is told to ignore below.
@@ -80,6 +91,7 @@ class IsomorProtocol(WebSocketProtocol):
         self._taken = False
         self._trusted = self.worker.proxies.trusts(self.conn_info.client_ip)
         self._call: Call | None = None
+        self._last: KnownHead | None = None
         self._needed = 0
         self._socket: int | None = None
         self._time = self._began = time.monotonic()
@@ -190,9 +202,10 @@ class IsomorProtocol(WebSocketProtocol):
         """
         at = self._needed = 0
         while at < len(data) and self._call is None and self._can_write.is_set():
-            plain = None if self.worker.draining else self.plain.read(data, at, self._trusted)
+            plain = None if self.worker.draining else self.plain.read(data, at, self._trusted, self._last)
             if type(plain) is PlainCall:
                 at = plain.end
+                self._last = plain.head
                 self._start(plain)
                 continue
             rest = data[at:]
@@ -238,13 +251,13 @@ class IsomorProtocol(WebSocketProtocol):
             try:
                 self.take_call()
             except ApiError as error:
-                self.worker.calls.refused(plain.function.path, "http", error)
+                self.worker.calls.refused(plain.head.function.path, "http", error)
                 self._began = self._time
                 assert self.transport is not None
                 self.transport.write(self.plain.answer(None, error, keep_alive=True))
                 return
         sent = plain.sent
-        call = self.worker.calls.start(plain.function, sent.args, CONTEXT, self._answer, made_for=sent.hash)
+        call = self.worker.calls.start(plain.head.function, sent.args, CONTEXT, self._answer, made_for=sent.hash)
         if not call.settled:
             self._call = call
 
