@@ -17,7 +17,7 @@ from types import FrameType
 from . import BenchmarkError
 from .contenders import CEILING, US
 from .measures import Bench
-from .report import Results, document, tables
+from .report import Results, built, document, tables
 from .servers import FIRST_PORT, Servers
 from .works import WORKS, Work
 
@@ -107,6 +107,8 @@ def _prepare(works: list[Work]) -> None:
         raise BenchmarkError(
             "two processes push through Redis, and there is no `redis-server`: install it (Debian: redis-server)"
         )
+    if "PGO" not in built():
+        _say(f"benchmarks: this Python is {built()}, and the image's is not: all that runs on Python is slower here")
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # servers inherit it
     if most < 10_000:

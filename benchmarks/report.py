@@ -10,6 +10,7 @@ import platform
 import shutil
 import statistics
 import subprocess
+import sysconfig
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -152,12 +153,20 @@ def _machine(rounds: int) -> str:
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "rounds": str(rounds),
         "machine": f"{_cpu()}, {os.cpu_count()} cores, Linux {platform.release()}",
-        "isomor": f"{importlib.metadata.version('isomor')}{_commit()}, on Python {platform.python_version()}",
-        "Python": ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PYTHON_PACKAGES),
+        "isomor": f"{importlib.metadata.version('isomor')}{_commit()}",
+        "Python": f"{platform.python_version()}, {built()}: "
+        + ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PYTHON_PACKAGES),
         "Node": f"{node}: {', '.join(_node_packages(HERE) + _node_packages(ISOMOR3))}",
         "Redis": _redis(),
     }
     return "\n".join(["| | |", "| --- | --- |", *(_row([key, value]) for key, value in rows.items()), ""])
+
+
+def built() -> str:
+    """How this Python was optimized when it was built: the official images' has both, and other builds often none."""
+    options = sysconfig.get_config_var("CONFIG_ARGS") or ""
+    found = [name for option, name in (("--enable-optimizations", "PGO"), ("--with-lto", "LTO")) if option in options]
+    return f"built with {' and '.join(found)}" if found else "built without PGO"
 
 
 def _cpu() -> str:
