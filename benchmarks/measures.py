@@ -215,20 +215,27 @@ def memory(bench: Bench, contender: Contender) -> Sample:
         with bench.generator.holding(IDLE, *options) as held:
             time.sleep(SETTLING)
             idle = server.memory()
+            held.send(bench.generator.file(_first_call(contender, "add", CALLS["add"][0])), IDLE)
+            time.sleep(SETTLING)
+            called = server.memory()
             held.send(bench.generator.file(_first_call(contender, "length", LARGE)), IDLE)
             time.sleep(SETTLING)
             after = server.memory()
-    return {"idle": (idle - before) / IDLE, "after": (after - before) / IDLE}
+    return {key: (found - before) / IDLE for key, found in (("idle", idle), ("called", called), ("after", after))}
 
 
-def connect(bench: Bench, contender: Contender) -> Sample:
-    """Open, upgrade, close, on 50 connections at a time; with Socket.IO, until it says that it is connected."""
+def connect(bench: Bench, contender: Contender, *, calling: bool = False) -> Sample:
+    """Open, upgrade, close, on 50 connections at a time; with Socket.IO, until it says that it is connected.
+
+    With `calling`, each has a call answered before it is closed.
+    """
     ws = _ws(contender)
+    first = [_first_call(contender, "add", CALLS["add"][0])] if calling else []
     server = bench.server(contender.name, contender.command)
     return _run(
         bench,
         [server],
-        *("connect", "--port", server.port, "--path", ws.path, *ws.options, *_opening(bench, ws)),
+        *("connect", "--port", server.port, "--path", ws.path, *ws.options, *_opening(bench, ws, *first)),
         *("--connections", 50, "--seconds", bench.seconds),
     )
 

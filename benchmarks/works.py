@@ -187,7 +187,11 @@ WORKS = (
     Work(
         "memory",
         "Memory of an idle WebSocket, of 8,000; and after each has sent one message of 200 kB",
-        (Figure("idle", "kB idle", 1e-3, lower=True), Figure("after", "kB after", 1e-3, lower=True)),
+        (
+            Figure("idle", "kB idle", 1e-3, lower=True),
+            Figure("called", "kB after a call", 1e-3, lower=True),
+            Figure("after", "kB after", 1e-3, lower=True),
+        ),
         (US, "ws"),
         (AtMost("ws", 1.3), Within("after", "idle", 2)),
         memory,
@@ -199,6 +203,14 @@ WORKS = (
         (US, "ws", "trpc", "socketio", "fastapi", "python-socketio", "sanic"),
         (Beside("ws", 1),),
         connect,
+    ),
+    Work(
+        "connect-call",
+        "New WebSockets with a call each",
+        (Figure("rate", "connections/s"),),
+        (US, "ws", "trpc", "socketio", "fastapi"),
+        (),
+        partial(connect, calling=True),
     ),
     Work(
         "start",

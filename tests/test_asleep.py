@@ -47,6 +47,12 @@ def result(ws: RawWebSocket) -> object:
     return ws.receive_json()["payload"]
 
 
+def wake(ws: RawWebSocket) -> None:
+    """Say more at once than is read without a parser."""
+    ws.send_bytes(call("add", 1, 2, call_id=1) + call("add", 1, 3, call_id=2))
+    assert [result(ws), result(ws)] == [3, 4]
+
+
 @pytest.fixture(params=["never awake", "asleep again"])
 def ws(request, server):
     """A WebSocket that is asleep."""
@@ -63,17 +69,27 @@ def test_what_says_nothing_has_no_parser(server):
     with ExitStack() as stack:
         sockets = [stack.enter_context(server.raw_ws()) for _ in range(20)]
         assert server.call("parsers") == 0
-        for ws in sockets[:5]:
+        for ws in sockets:
             ws.send_bytes(call("add", 1, 2))
             assert result(ws) == 3
+        assert server.call("parsers") == 0  # a message that comes by itself needs none
+        for ws in sockets[:5]:
+            wake(ws)
         assert server.call("parsers") == 5
+
+
+def test_what_says_much_has_a_parser(server):
+    with server.raw_ws() as ws:
+        for number in range(30):
+            ws.send_bytes(call("add", number, 2))
+            assert result(ws) == number + 2
+        assert server.call("parsers") == 1
 
 
 def test_what_only_answers_pings_is_put_to_sleep(serve):
     server = serve(API, env=ENV | {"ISOMOR_WS_PING_SECONDS": "0.5"})
     with server.raw_ws() as ws:
-        ws.send_bytes(call("add", 1, 2))
-        assert result(ws) == 3
+        wake(ws)
         assert server.call("parsers") == 1
         for _ in range(2):  # the first may have been on its way before the call
             assert ws.receive().opcode == PING
@@ -96,6 +112,13 @@ def test_pings_are_answered(ws, size):
     ws.send(PING, b"x" * size)
     received = ws.receive()
     assert (received.opcode, received.payload) == (PONG, b"x" * size)
+
+
+@pytest.mark.parametrize("size", [0, 100, 125, 126, 127, 4000, 4097, 70_000])
+def test_messages_of_any_size_are_read(ws, size):
+    text = "ü" * (size // 2) + "x" * (size % 2)
+    ws.send(TEXT, json.dumps({"action": "PING", "cookie": text}, ensure_ascii=False).encode())
+    assert ws.receive_json() == {"action": "PONG"}
 
 
 @pytest.mark.parametrize("pongs", [b"", frame(PONG), frame(PONG, b"x"), frame(PONG) * 3])
@@ -144,6 +167,7 @@ def test_large_messages_are_read_and_leave_it_asleep(server, ws, size):
         (frame(PONG, rsv=2), 1002),
         (frame(PONG, mask=False), 1002),
         (frame(TEXT, b"\xff"), 1007),
+        (frame(TEXT, b"x" * 5000 + b"\xff"), 1007),
         (frame(2, b"x"), 1003),
         (frame(TEXT, b"", form=64)[:2] + struct.pack("!Q", 1 << 40) + b"\0\0\0\0", 1009),
     ],
@@ -151,6 +175,12 @@ def test_large_messages_are_read_and_leave_it_asleep(server, ws, size):
 def test_what_ends_a_connection_ends_it(ws, said, code):
     ws.send_bytes(said)
     assert ws.wait_closed() == code
+
+
+def test_what_comes_after_the_goodbye_is_not_called(server, ws):
+    ws.send(CLOSE, struct.pack("!H", 1000))
+    ws.send_bytes(call("add", 1, 2))
+    assert ws.wait_closed() == 1000
 
 
 def test_pushes_reach_it(server, ws):
@@ -184,6 +214,17 @@ def test_calls_that_come_with_the_handshake_are_answered(server):
         assert answer.startswith(b"HTTP/1.1 101 ")
         connection.send(second[9:])
         assert connection.read_until(b'"payload":7}').count(b'"payload":3}') == 1
+
+
+def test_a_message_over_a_small_limit_is_refused(serve):
+    server = serve(API, env=ENV | {"ISOMOR_MAX_MESSAGE_SIZE": "1KiB"})
+    for size, code in ((900, None), (1100, 1009)):
+        with server.raw_ws() as ws:
+            ws.send(TEXT, json.dumps({"action": "PING", "cookie": "x" * size}).encode())
+            if code is None:
+                assert ws.receive_json() == {"action": "PONG"}
+            else:
+                assert ws.wait_closed() == code
 
 
 def test_a_reader_that_stops_is_given_up(serve):

@@ -10,7 +10,7 @@ import h11
 from house import House
 
 from isomor.server.handshake import is_well_formed
-from isomor.server.plain_calls import PlainCall, PlainCalls
+from isomor.server.plain_calls import KnownHead, PlainCall, PlainCalls
 
 _CALL = b"POST /isomor/api/%b HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n%b\r\n"
 CANNED = [
@@ -29,8 +29,8 @@ class Recording(PlainCalls):
         super().__init__(worker)
         self.taken: list[bytes] = []
 
-    def read(self, data: bytes, start: int, trusted: bool) -> PlainCall | int | None:
-        found = super().read(data, start, trusted)
+    def read(self, data: bytes, start: int, trusted: bool, last: KnownHead | None) -> PlainCall | int | None:
+        found = super().read(data, start, trusted, last)
         if isinstance(found, PlainCall):
             assert start < found.end <= len(data)
             self.taken.append(data[start : found.end])

@@ -242,12 +242,18 @@ class WsConnection(WSListener):
             self._on_fragment(kind, frame)
         if frame.payload_size + frame.tail_size > _LARGE:
             self._bloated = True
-        if (self._bloated or (idles and kind == _PONG)) and frame.tail_size == 0 and not self.closed:
+        rests = frame.tail_size == 0 and self._fragments is None and not self.closed
+        if rests and (self._bloated or (idles and kind == _PONG)):
             self._bloated = False
             sleep(self._stream, self, self._worker.config.max_message_size)
 
     def on_pong(self) -> None:
         self._heard = True
+
+    def on_message(self, text: str) -> None:
+        self._heard = True
+        if not self.closed:
+            self._on_text(text)
 
     def _on_close(self, frame: WSFrame) -> None:
         code: Any = frame.get_close_code() if frame.payload_size else CloseCode.OK

@@ -7,6 +7,9 @@ from typing import Final
 
 PING: Final = b"\x89\x00"
 
+# To unmask much in Python takes longer than in C.
+_LARGE: Final = 4096
+
 _new_decoder: Final = codecs.getincrementaldecoder("utf-8")
 
 
@@ -19,6 +22,26 @@ def close_frame(code: int, reason: str) -> bytes:
     """A close frame (section 5.5.1), with as much of the reason as it can hold: 123 bytes of UTF-8."""
     said = reason.encode(errors="replace")[:123].decode(errors="ignore").encode()
     return b"\x88%c%b%b" % (len(said) + 2, code.to_bytes(2), said)
+
+
+def read_message(data: bytes, most: int) -> str | None:
+    """The text of `data`, where that is one whole message in one masked frame, of at most `most` bytes; else None."""
+    if len(data) < 6 or data[0] != 0x81 or data[1] < 0x80:  # a text that is final; a mask
+        return None
+    size, start = data[1] - 0x80, 6
+    if size == 126:
+        size, start = int.from_bytes(data[2:4]), 8
+        if not 126 <= size <= _LARGE:  # in more bytes than it needs (section 5.2), or too large for here
+            return None
+    elif size == 127:
+        return None
+    if size > most or len(data) != start + size:
+        return None
+    mask = int.from_bytes(data[start - 4 : start] * (size // 4 + 1)) >> 8 * (4 - size % 4)
+    try:
+        return (int.from_bytes(data[start:]) ^ mask).to_bytes(size).decode()
+    except UnicodeDecodeError:
+        return None
 
 
 class TooBig(Exception):

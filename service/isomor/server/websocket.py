@@ -16,6 +16,9 @@ from typing import Any, Final, Protocol
 from picows import WSAutoPingStrategy
 from picows.picows import WSProtocol  # type: ignore[attr-defined]
 
+from ..errors import CloseCode
+from .frames import read_message
+
 logger = logging.getLogger("isomor")
 
 
@@ -44,6 +47,9 @@ READ_BUFFER: Final = 2048
 _NOBODY: Final = asyncio.Protocol()
 _NO_PARSER: Final = asyncio.BufferedProtocol()
 
+# After so many messages it has cost as much to read them here as picows costs to make.
+_FEW: Final = 16
+
 # What picows is shown in place of the client's handshake, which has been read and answered: it reads less than the RFC
 # allows, such as one token in Connection only.
 _HEAD: Final = (
@@ -59,7 +65,10 @@ class Listener(Protocol):
         """A frame was wrong, or its listener failed; the frames before it may not have been delivered yet."""
 
     def on_pong(self) -> None:
-        """The peer has answered a ping, and said nothing else."""
+        """An empty pong has come, and nothing else."""
+
+    def on_message(self, text: str) -> None:
+        """A whole message has come, in one frame, and nothing else."""
 
     def on_ws_disconnected(self, transport: Any) -> None:
         """The connection is gone."""
@@ -136,23 +145,35 @@ class _Deaf(asyncio.BufferedProtocol):
 
 
 class _Asleep(asyncio.Protocol):
-    """Waits for a frame in place of picows, whose parser and buffer take 3 kB, and as long to make as a connection.
+    """Reads the little that comes in on most connections, in place of picows.
 
-    Most connections idle most of the time, and many open at once where a server has restarted.
+    Its parser and its buffer take 6 kB, and as long to make as a connection; most connections join a topic and then
+    idle, and many open at once where a server has restarted. So it is made when there is more to read than an empty
+    pong, or a message that comes by itself.
     """
 
-    __slots__ = ("_listener", "_most", "_transport")
+    __slots__ = ("_listener", "_messages", "_most", "_transport")
 
     def __init__(self, transport: asyncio.Transport, listener: Listener, most: int) -> None:
         self._transport = transport
         self._listener = listener
         self._most = most
+        self._messages = 0
 
     def data_received(self, data: bytes) -> None:
-        # An empty pong with its mask: what an idle connection hears, again and again.
         if len(data) == 6 and data.startswith(b"\x8a\x80"):
             self._listener.on_pong()
-            return
+        elif self._messages < _FEW and (text := read_message(data, self._most)) is not None:
+            self._messages += 1
+            try:
+                self._listener.on_message(text)
+            except Exception as error:
+                _logger.exception("%r", error)
+                self._listener.on_fault(CloseCode.INTERNAL_ERROR, "")
+        else:
+            self._wake(data)
+
+    def _wake(self, data: bytes) -> None:
         protocol = _protocol(self._listener, self._most)
         self._transport.set_protocol(_NOBODY)
         self._transport.set_protocol(protocol)
