@@ -73,7 +73,7 @@ fuzz: .venv/.dev ## Look for inputs that break TARGET=websocket, messages or htt
 
 .PHONY: stress
 stress: test-setup ## Faults under load: 5,000 connections while things break; takes six minutes
-	@exec $(BIN)/python -m tests.stress $(ARGS)
+	@cd tests && exec ../$(BIN)/python -m stress $(ARGS)
 
 .PHONY: e2e
 e2e: test-setup ## Build the images, and test them and the compose stack; needs a container engine
