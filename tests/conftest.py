@@ -24,8 +24,23 @@ if TYPE_CHECKING:
 Serve = Callable[..., Server]
 
 
-def pytest_collection_finish() -> None:
-    """What is there before the first test stays: the collections after each test need not look at it."""
+# What takes longest begins first: of processes that test side by side, none is left with it in the end.
+LONGEST = (
+    *("test_stress", "test_client_runtime", "test_fuzz", "test_redis_bus", "test_redis_access", "test_redis_network"),
+    *("test_lifecycle", "test_push", "test_generate", "test_leaks", "test_browser", "test_client"),
+    *("test_asyncapi", "test_idle", "test_hub", "test_connection", "test_backpressure", "test_benchmarks"),
+    *("test_console", "test_gone_wrong", "test_openapi", "test_demo", "test_wire", "test_deployment_docs"),
+    *("test_kubernetes", "test_plain_calls", "test_user_code", "test_config", "test_faults"),
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def what_stays() -> None:
+    """What is there before the tests of a module stays: the collections after each of them need not look at it."""
     gc.collect()
     gc.freeze()
 
@@ -70,7 +85,7 @@ def browser() -> Iterator[Browser]:
 
     program = shutil.which("chromium")
     assert program, "chromium is needed: `make test-setup` installs it, or says how"
-    options = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+    options = ["--no-sandbox", "--disable-gpu", "--disable-software-rasterizer", "--disable-quic", "--no-first-run"]
     options += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=program, args=options)
