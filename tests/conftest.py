@@ -26,11 +26,8 @@ Serve = Callable[..., Server]
 
 # What takes longest begins first: of processes that test side by side, none is left with it in the end.
 LONGEST = (
-    *("test_stress", "test_client_runtime", "test_fuzz", "test_redis_bus", "test_redis_access", "test_redis_network"),
-    *("test_lifecycle", "test_push", "test_generate", "test_leaks", "test_browser", "test_client"),
-    *("test_asyncapi", "test_idle", "test_hub", "test_connection", "test_backpressure", "test_benchmarks"),
-    *("test_console", "test_gone_wrong", "test_openapi", "test_demo", "test_wire", "test_deployment_docs"),
-    *("test_kubernetes", "test_plain_calls", "test_user_code", "test_config", "test_faults"),
+    *("test_console", "test_openapi", "test_gone_wrong", "test_demo", "test_plain_calls", "test_wire"),
+    *("test_describe", "test_push", "test_client_runtime", "test_deployment_docs", "test_generate", "test_lifecycle"),
 )
 
 
