@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -33,6 +34,19 @@ LONGEST = (
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
+
+
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    output = getattr(items[0].config, "workeroutput", {})  # of one process of several
+    output["deselected"] = output.get("deselected", 0) + len(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """The last line says how many tests were deselected, as where there is one process. xdist does not tell it."""
+    if node.gateway.id == "gw0" and (count := getattr(node, "workeroutput", {}).get("deselected")):
+        reporter = node.config.pluginmanager.get_plugin("terminalreporter")
+        reporter.stats["deselected"] = [SimpleNamespace() for _ in range(count)]
 
 
 @pytest.fixture(scope="module", autouse=True)
