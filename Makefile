@@ -3,10 +3,12 @@
 #   make run ISOMOR_WS='.*'         variables of isomor go to the server
 #   make demo DEMO_PORT=8000        the demo's page on another port; ISOMOR_PORT is the server's
 #   make test ARGS='-k compat -x'   arguments go to pytest
+#   make test JOBS=0 ARGS='-s'      in one process, whose output is shown
 #   make clean run PYTHON=python3.13    another Python
 
 PYTHON ?= python3
 OTHER ?= 3.13
+JOBS ?= 2
 UV_VERSION := 0.13.9
 
 TOOLS := .tools
@@ -45,9 +47,12 @@ run: .venv/.run ## Serve the example functions of api/ on port 3005
 demo: frontend/node_modules/.installed ## The demo while you develop: page and server follow every change
 	@exec env ISOMOR_WS="$${ISOMOR_WS-$(DEMO_WS)}" ISOMOR_MODULE_FOLDER=frontend/isomor-client $(BIN)/python tools/demo.py
 
+# Side by side in JOBS processes, a file of tests whole in one of them, in the order of tests/conftest.py.
+SIDE_BY_SIDE = -n $(JOBS) --dist loadfile --no-loadscope-reorder
+
 .PHONY: test
 test: test-setup ## Install what the tests need, and run them all
-	@exec $(BIN)/python -m pytest $(ARGS)
+	@exec $(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
 # What depends on Python itself: hints, tasks, the event loop.
 OTHER_TESTS := $(addprefix tests/test_,$(addsuffix .py,calls context functions gone_wrong loader outcome pydantic unsendable user_code websocket wire))
@@ -56,7 +61,7 @@ OTHER_TESTS := $(addprefix tests/test_,$(addsuffix .py,calls context functions g
 test-other: test-setup ## The tests that depend on Python itself, on OTHER=3.13
 	@UV_PROJECT_ENVIRONMENT=.venv-$(OTHER) $(UV) sync --quiet --frozen --python "$$(sh tools/find-python $(OTHER))"
 	@.venv-$(OTHER)/bin/python -m compileall -q service
-	@exec .venv-$(OTHER)/bin/python -m pytest $(OTHER_TESTS) $(ARGS)
+	@exec .venv-$(OTHER)/bin/python -m pytest $(SIDE_BY_SIDE) $(OTHER_TESTS) $(ARGS)
 
 .PHONY: conformance
 conformance: .venv/.dev ## Run the cases of RFC 6455, into docs/websocket-conformance.md
@@ -73,7 +78,7 @@ fuzz: .venv/.dev ## Look for inputs that break TARGET=websocket, messages or htt
 
 .PHONY: stress
 stress: test-setup ## Faults under load: 5,000 connections while things break; takes six minutes
-	@exec $(BIN)/python -m tests.stress $(ARGS)
+	@cd tests && exec ../$(BIN)/python -m stress $(ARGS)
 
 .PHONY: e2e
 e2e: test-setup ## Build the images, and test them and the compose stack; needs a container engine

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,8 +25,33 @@ if TYPE_CHECKING:
 Serve = Callable[..., Server]
 
 
-def pytest_collection_finish() -> None:
-    """What is there before the first test stays: the collections after each test need not look at it."""
+# What takes longest begins first: of processes that test side by side, none is left with it in the end.
+LONGEST = (
+    *("test_console", "test_openapi", "test_gone_wrong", "test_demo", "test_plain_calls", "test_wire"),
+    *("test_describe", "test_push", "test_client_runtime", "test_deployment_docs", "test_generate", "test_lifecycle"),
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
+
+
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    output = getattr(items[0].config, "workeroutput", {})  # of one process of several
+    output["deselected"] = output.get("deselected", 0) + len(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """The last line says how many tests were deselected, as where there is one process. xdist does not tell it."""
+    if node.gateway.id == "gw0" and (count := getattr(node, "workeroutput", {}).get("deselected")):
+        reporter = node.config.pluginmanager.get_plugin("terminalreporter")
+        reporter.stats["deselected"] = [SimpleNamespace() for _ in range(count)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def what_stays() -> None:
+    """What is there before the tests of a module stays: the collections after each of them need not look at it."""
     gc.collect()
     gc.freeze()
 
@@ -70,7 +96,7 @@ def browser() -> Iterator[Browser]:
 
     program = shutil.which("chromium")
     assert program, "chromium is needed: `make test-setup` installs it, or says how"
-    options = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+    options = ["--no-sandbox", "--disable-gpu", "--disable-software-rasterizer", "--disable-quic", "--no-first-run"]
     options += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=program, args=options)

@@ -12,8 +12,10 @@ Every wait here ends when its condition holds, and fails at a deadline that is f
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import os
+import random
 import signal as signals
 import socket
 import ssl
@@ -25,8 +27,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
+from tempfile import gettempdir
 from types import TracebackType
 from typing import Any, Self
 
@@ -62,11 +66,36 @@ def wait_until(condition: Callable[[], Any], what: str = "the condition", timeou
     return value
 
 
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+# Below those that the system gives to connections (32768 and up): nobody gets a port while its server is away.
+_PORTS = range(20_000, 32_000)
+_given: set[int] = set()
+
+
+@cache
+def _locks() -> int:
+    """The file in which every process that tests locks the ports it has given away; its locks end with a process."""
+    return os.open(Path(gettempdir()) / f"isomor-test-ports-{os.getuid()}", os.O_RDWR | os.O_CREAT, 0o600)
+
+
+def _give(port: int) -> bool:
+    with suppress(OSError), socket.socket() as probe:
+        probe.bind(("127.0.0.1", port))
+        fcntl.lockf(_locks(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+        _given.add(port)
+        return True
+    return False
+
+
+def free_port(count: int = 1) -> int:
+    """A port that nobody listens on, the first of `count` in a row. None is given twice, also not to another process.
+
+    A port that is merely free would not do: tests run side by side, and a server takes a while to listen.
+    """
+    for first in random.sample(_PORTS[: len(_PORTS) - count], 1000):
+        ports = range(first, first + count)
+        if _given.isdisjoint(ports) and all(_give(port) for port in ports):
+            return first
+    raise AssertionError("all ports are in use")
 
 
 def write_files(folder: Path, files: Mapping[str, str | bytes]) -> None:

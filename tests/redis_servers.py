@@ -9,7 +9,6 @@ import asyncio
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import redis
+from harness import free_port
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -42,12 +42,6 @@ async def until(condition: Callable[[], Any], what: str, seconds: float = DEADLI
         assert time.monotonic() < end, f"waited {seconds:g} s in vain for {what}"
         await asyncio.sleep(0.005)
     return value
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class RedisServer:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import random
-import socket
 import subprocess
 import sys
-from contextlib import ExitStack, suppress
 from dataclasses import replace
 
 import pytest
-from harness import REPOSITORY
+from harness import REPOSITORY, free_port
 
 sys.path.insert(0, str(REPOSITORY))
 
@@ -76,18 +73,8 @@ def test_a_browsers_head_is_whole():
     assert body == b'{"args":[1,2]}'
 
 
-def free_ports(count: int) -> int:
-    """The first of so many that nobody listens on, below those that the system gives to connections."""
-    for first in random.sample(range(20_000, 32_000), 100):
-        with ExitStack() as stack, suppress(OSError):
-            for port in range(first, first + count):
-                stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
-            return first
-    raise AssertionError("there are none")
-
-
 def test_the_load_generator_measures_its_own_server_rightly():
-    port = free_ports(3)
+    port = free_port(3)
     done = subprocess.run(
         ["sh", REPOSITORY / "benchmarks/load/selfcheck.sh", str(port)], capture_output=True, text=True, timeout=300
     )

@@ -576,7 +576,12 @@ CONTEXTS = [
 ]
 
 
-@pytest.mark.parametrize(("hint", "requires", "served"), CONTEXTS, ids=lambda part: str(part)[:50])
+def named(part: Any) -> str:
+    """The same in every process, also of a set."""
+    return "-".join(sorted(part)) if isinstance(part, set) else str(part)[:50]
+
+
+@pytest.mark.parametrize(("hint", "requires", "served"), CONTEXTS, ids=named)
 def test_the_context_in_every_form(hint, requires, served):
     def f(a: int, ctx, b: str = "b"):
         return (a, ctx, b)

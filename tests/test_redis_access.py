@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from harness import free_port
 from redis_deployment import Deployment, Traffic, account, run
-from redis_servers import Servers, free_port, redis_servers, until, wait_for
+from redis_servers import Servers, redis_servers, until, wait_for
 from test_bus import Recorder
 
 from isomor.errors import BusUnavailable, ConfigError

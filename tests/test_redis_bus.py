@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from harness import free_port
 from redis_deployment import Deployment, Traffic, account, run
-from redis_servers import Network, Servers, free_port, redis_servers, until
+from redis_servers import Network, Servers, redis_servers, until
 
 from isomor.errors import BusUnavailable
 

@@ -15,17 +15,22 @@ SMALL = ["--connections", "200", "--seconds", "0.5", "--ping-seconds", "2", "--w
 
 
 def test_in_small():
-    command = [sys.executable, "-m", "tests.stress", *SMALL]
+    command = [sys.executable, "-m", "stress", *SMALL]
     done = subprocess.run(
-        command, cwd=REPOSITORY, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command,
+        cwd=REPOSITORY / "tests",
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     assert done.returncode == 0, done.stdout
     assert "All of it held." in done.stdout
 
 
 def test_more_than_a_process_may_open():
-    command = [sys.executable, "-m", "tests.stress", "--connections", "100000000"]
-    done = subprocess.run(command, cwd=REPOSITORY, env=environment(), capture_output=True, text=True)
+    command = [sys.executable, "-m", "stress", "--connections", "100000000"]
+    done = subprocess.run(command, cwd=REPOSITORY / "tests", env=environment(), capture_output=True, text=True)
     assert done.returncode == 2
     assert "ulimit -Hn 100000500" in done.stderr
     assert "--connections" in done.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import re
 import subprocess
 import sys
@@ -20,13 +21,12 @@ PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
 
 
 def ours(name: str) -> list[Path]:
-    """The files of this name that are the repository's, not what was installed or generated."""
-    found = [path.relative_to(REPOSITORY) for path in REPOSITORY.rglob(name)]
-    return sorted(
-        REPOSITORY / path
-        for path in found
-        if not any(part in ("node_modules", "isomor-client") or part.startswith(".") for part in path.parts)
-    )
+    """The files of this name that are the repository's, not what was installed or is being generated."""
+    found = []
+    for folder, folders, files in os.walk(REPOSITORY):
+        folders[:] = [one for one in folders if one not in ("node_modules", "isomor-client") and one[0] != "."]
+        found += [Path(folder) / name] * (name in files)
+    return sorted(found)
 
 
 NODE_LOCKS = ours("package-lock.json")

@@ -41,11 +41,19 @@ export async function until(condition, what = String(condition), seconds = 30) {
 }
 
 export async function freePort() {
-    const server = createServer().listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const { port } = server.address();
-    server.close();
-    return port;
+    for (;;) {
+        // Below those that the system gives to connections, and those of the tests in Python, which run meanwhile.
+        const port = 12_000 + Math.floor(8_000 * Math.random());
+        const server = createServer().listen(port, '127.0.0.1');
+        try {
+            await once(server, 'listening');
+            return port;
+        } catch {
+            // Somebody has it.
+        } finally {
+            server.close();
+        }
+    }
 }
 
 /** `isomor serve` with the functions of fixture/. */

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..harness import NEVER_IN_LOG, wait_until
+from harness import NEVER_IN_LOG, wait_until
+
 from .loads import LoadProcess
 from .report import Report, by_code, merged
 from .system import OUTAGE_BUFFER, System

@@ -1,4 +1,4 @@
-"""A process of load clients: `python -m tests.stress.load NAME PORT NETWORK FOLDER`.
+"""A process of load clients: `python -m stress.load NAME PORT NETWORK FOLDER`.
 
 Commands come on stdin, one JSON object a line, `{"do": "open", …}`; each is answered by one line on stdout. Its end of
 file ends the process.

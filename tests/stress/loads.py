@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ..harness import REPOSITORY
+from harness import REPOSITORY
 
 
 class LoadProcess:
@@ -21,8 +21,8 @@ class LoadProcess:
         self.name = name
         self.ledger = folder / f"calls-{name}"
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.stress.load", name, str(port), str(network), str(folder)],
-            cwd=REPOSITORY,
+            [sys.executable, "-m", "stress.load", name, str(port), str(network), str(folder)],
+            cwd=REPOSITORY / "tests",
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
-import socket
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness import Server, free_port, wait_until
 from prometheus_client.parser import text_string_to_metric_families
-
-from ..harness import Server, wait_until
-from ..redis_servers import RedisServer
+from redis_servers import RedisServer
 
 API = Path(__file__).parent / "api"
 PATIENCE = 30.0
@@ -49,7 +46,7 @@ class System:
         folder.mkdir(parents=True, exist_ok=True)
         self.journal.touch()
         self.redis = RedisServer(folder / "redis")
-        self.redis.port = _lasting_port()
+        self.redis.port = free_port()
         stack.callback(self.redis.kill)
         self.redis.start()
         self.server = Server(
@@ -116,15 +113,6 @@ class System:
                 if sample.name == name and labels.items() <= sample.labels.items():
                     return sample.value
         return 0
-
-
-def _lasting_port() -> int:
-    """A free port that the system gives to nobody while Redis is away: below those of connections (32768 and up)."""
-    while True:
-        port = random.randrange(20_000, 30_000)
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 def _read(path: str) -> str:
