@@ -52,8 +52,10 @@ NEVER_IN_LOG = (
 )
 
 
-def wait_until(condition: Callable[[], Any], what: str = "the condition", timeout: float = DEADLINE) -> Any:
-    """The first true value of `condition()`.
+def wait_until(
+    condition: Callable[[], Any], what: str = "the condition", timeout: float = DEADLINE, *, pause: float = 0.01
+) -> Any:
+    """The first true value of `condition()`, which is asked again after `pause` seconds.
 
     Raises:
         AssertionError: if there was none before the deadline.
@@ -62,7 +64,7 @@ def wait_until(condition: Callable[[], Any], what: str = "the condition", timeou
     while not (value := condition()):
         if time.monotonic() > end:
             raise AssertionError(f"waited {timeout:g} s in vain for {what}")
-        time.sleep(0.01)
+        time.sleep(pause)
     return value
 
 

@@ -15,6 +15,8 @@ from harness import REPOSITORY, free_port, wait_until
 # Long enough for any machine: what is waited for comes, or the test has failed.
 PATIENCE = 120
 BUILDING = 900
+# Seconds between two commands of docker that look whether it has come: each takes the processor from what is awaited.
+PAUSE = 0.25
 
 
 def run(*command: str, timeout: float = PATIENCE, env: Mapping[str, str] | None = None, check: bool = True) -> str:
@@ -109,7 +111,7 @@ class Container:
             assert state["Status"] in ("created", "running"), f"it ended with {state['ExitCode']}:\n{self.log}"
             return state["Health"]["Status"] == "healthy"
 
-        wait_until(healthy, f"{self.name} to be healthy", PATIENCE)
+        wait_until(healthy, f"{self.name} to be healthy", PATIENCE, pause=PAUSE)
         return self
 
     def wait(self) -> int:
@@ -163,7 +165,7 @@ class Stack:
             states = docker("inspect", "--format", "{{.State.Health.Status}}", *every).split()
             return found if len(found) == count and set(states) == {"healthy"} and len(every) > count else None
 
-        return wait_until(healthy, f"{count} healthy containers", PATIENCE)
+        return wait_until(healthy, f"{count} healthy containers", PATIENCE, pause=PAUSE)
 
     def leftovers(self) -> dict[str, list[str]]:
         """What there still is of it, by kind."""

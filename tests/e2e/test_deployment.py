@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from engine import PATIENCE, clean_environment, docker
+from engine import PATIENCE, PAUSE, clean_environment, docker
 from harness import REPOSITORY, free_port, wait_until
 from websockets.sync.client import connect
 
@@ -73,7 +73,7 @@ class Started:
             assert state == "running", docker("logs", "e2e-isomor")
             return "ready" in docker("exec", "e2e-isomor", "isomor", "health", check=False).splitlines()
 
-        wait_until(ready, "the container to be ready", 60)
+        wait_until(ready, "the container to be ready", 60, pause=PAUSE)
 
     def get(self, path: str, **options: Any) -> httpx.Response:
         return httpx.get(f"http://localhost:{self.port}{path}", trust_env=False, timeout=30, **options)
@@ -137,7 +137,7 @@ def two_containers(here: Started) -> None:
     if "docker run -d --name e2e-isomor-2" not in here.text:
         return
     ready = lambda: "ready" in docker("exec", "e2e-isomor-2", "isomor", "health", check=False).splitlines()  # noqa: E731
-    wait_until(ready, "the other container to be ready", 60)
+    wait_until(ready, "the other container to be ready", 60, pause=PAUSE)
     with connect(f"ws://localhost:{here.port}/isomor/ws", proxy=None) as socket:
         socket.send(json.dumps({"action": "API", "id": 1, "urlPath": "/isomor/api/watch_color"}))
         assert json.loads(socket.recv(timeout=30))["action"] == "API_RES"
