@@ -27,6 +27,7 @@ async def connections() -> int:
     return sum(type(one).__name__ in ("WsConnection", "Peer", "Outbox", "_Asleep") for one in gc.get_objects())
 """,
 }
+BLOCK = {"block.py": "import time\n\nasync def block() -> None:\n    time.sleep(0.2)\n"}
 ENV = {"ISOMOR_WS": "add|size", "ISOMOR_WS_TIMEOUT": "0", "ISOMOR_WS_PING_SECONDS": "0"}
 
 
@@ -105,6 +106,46 @@ def test_what_only_answers_pings_is_put_to_sleep(serve):
         ws.send(PING)
         assert ws.receive().opcode in (PING, PONG)
         assert server.call("parsers") == 1
+
+
+def test_what_calls_now_and_then_keeps_its_parser(serve):
+    server = serve(API, env=ENV | {"ISOMOR_WS_PING_SECONDS": "0.3"})
+    with server.raw_ws() as ws:
+        wake(ws)
+        for _ in range(4):
+            assert ws.receive().opcode == PING
+            ws.send(PONG)
+            ws.send(PING)
+            assert ws.receive().opcode == PONG
+            assert server.call("parsers") == 1
+
+
+def test_what_is_read_at_once_is_read_to_its_end(serve):
+    """Also where a message that puts it to sleep ends where a piece of the read ends that picows is handed."""
+    server = serve(API | BLOCK, env=ENV | {"ISOMOR_WS": "size|add|block"})
+    for total in (114_687, 114_688, 114_689):
+        with server.raw_ws() as ws:
+            ws.send_bytes(call("block", call_id=9))  # so that all of it comes in one read
+            size = total - len(call("size", "x" * 70_000)) + 70_000
+            first = call("size", "x" * size, call_id=1)
+            assert len(first) == total
+            ws.send_bytes(first + call("size", "y" * 60_000, call_id=2) + call("add", 1, 2, call_id=3))
+            assert {result(ws) for _ in range(4)} == {None, size, 60_000, 3}
+
+
+@pytest.mark.parametrize("parser", [False, True])
+def test_nothing_behind_a_fault_is_called(serve, parser):
+    server = serve(API | BLOCK, env=ENV | {"ISOMOR_WS": "size|add|block|called", "ISOMOR_MAX_MESSAGE_SIZE": "64KiB"})
+    bad_close = frame(CLOSE, struct.pack("!H", 1005))
+    for said, code in ((call("size", "x" * 100_000), 1009), (bad_close + call("add", 1, 2) * 3, 1002)):
+        with server.raw_ws() as ws:
+            if parser:
+                wake(ws)
+            ws.send_bytes(call("block", call_id=9))
+            ws.send_bytes(said)
+            while (received := ws.receive()).opcode == TEXT:
+                assert json.loads(received.payload)["id"] == 9  # of `block`, where it has begun before that
+            assert (received.opcode, received.payload[:2]) == (CLOSE, struct.pack("!H", code))
 
 
 @pytest.mark.parametrize("size", [0, 1, 125])

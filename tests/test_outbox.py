@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import uvloop
@@ -63,6 +65,7 @@ def run(count: int, test: Callable[[Flusher, list[Peer]], Awaitable[None]]) -> N
 def slices_of_one_step(monkeypatch):
     """However fast the machine is."""
     monkeypatch.setattr(outbox, "_SLICE", 0)
+    monkeypatch.setattr(outbox, "_LONGEST_SLICE", 0)
 
 
 def test_what_many_get_is_written_in_slices_and_in_their_order():
@@ -76,6 +79,34 @@ def test_what_many_get_is_written_in_slices_and_in_their_order():
         assert written == [STEP, STEP, 8, 0]
 
     run(2 * STEP + 8, test)
+
+
+def test_slices_take_half_of_the_time_where_all_else_takes_long(monkeypatch):
+    monkeypatch.setattr(outbox, "_LONGEST_SLICE", 100)
+    clock = [0.0]
+    monkeypatch.setattr(outbox, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+
+    async def test(flusher: Flusher, peers: list[Peer]) -> None:
+        original = outbox.write
+
+        def write(*args: Any) -> None:
+            clock[0] += 1
+            original(*args)
+
+        monkeypatch.setattr(outbox, "write", write)
+        for peer in peers:
+            peer.outbox.add_shared(b"a")
+        written = []
+        for pause in (0, 3 * STEP, 0, 1000):
+            clock[0] += pause
+            await asyncio.sleep(0)
+            written.append(sum(bool(peer.read()) for peer in peers))
+        # A step at least; as long as all else took; a step; at most the limit.
+        assert written == [STEP, 3 * STEP, STEP, -(-100 // STEP) * STEP]
+        clock[0] += 1000
+        await asyncio.sleep(0)
+
+    run(13 * STEP, test)
 
 
 def test_what_one_gets_waits_for_nobody():

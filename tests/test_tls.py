@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from harness import CLOSE, DEADLINE, TEXT, Server, ServerExited, frame
+from harness import CLOSE, DEADLINE, TEXT, Server, ServerExited, frame, wait_until
 
 API = {
     "add.py": "async def add(a: int, b: int) -> int:\n    return a + b\n",
@@ -38,6 +38,16 @@ from isomor import HttpContext
 async def cookie(ctx: HttpContext) -> None:
     ctx.res.set_cookie("a", "1")
     ctx.res.set_cookie("b", "2", secure=False)
+""",
+    "kept.py": """
+import gc
+from collections import Counter
+
+gc.disable()
+
+async def kept() -> dict[str, int]:
+    found = Counter(type(one).__name__ for one in gc.get_objects())
+    return {kind: found[kind] for kind in ("WsConnection", "Peer", "Outbox", "WSProtocol", "WSTransport", "_Asleep")}
 """,
     "push_big.py": """
 from isomor import WsContext
@@ -147,6 +157,17 @@ def test_many_calls_on_one_socket(server):
     with server.ws() as ws:
         ids = [ws.send_call("echo", number) for number in range(1000)]
         assert [ws.result(call_id) for call_id in ids] == list(range(1000))
+
+
+def test_nothing_of_a_connection_is_kept_once_it_is_gone(server):
+    """Nor until garbage is collected, whether it had a parser or not."""
+    for count in (0, 1, 2):
+        with server.raw_ws() as ws:
+            for _ in range(3):
+                ws.send_bytes(frame(TEXT, b'{"action":"PING"}') * count)
+                for _ in range(count):
+                    assert ws.receive_json() == {"action": "PONG"}
+    wait_until(lambda: not any(server.call("kept").values()), "all of it to be gone")
 
 
 def test_a_connection_is_kept_alive_and_then_upgraded(server):

@@ -25,7 +25,7 @@ from .frames import PING, Fragments, TooBig, close_frame, pong_frame
 from .outbox import Outbox
 from .peer import Peer
 from .request import Handshake
-from .websocket import sleep, stop_hearing
+from .websocket import deafen, let_go, sleep, stop_hearing
 from .worker import Worker
 
 logger = logging.getLogger("isomor")
@@ -58,8 +58,8 @@ class WsConnection(WSListener):
 
     __slots__ = (
         "_advancing", "_bloated", "_fragments", "_full_at", "_goodbye", "_handshake", "_heard", "_idle", "_opening",
-        "_outbox", "_pings", "_reading", "_running", "_stream", "_waiting", "_worker", "closed", "last_active",
-        "peer",
+        "_outbox", "_pings", "_quiet", "_reading", "_running", "_stream", "_waiting", "_worker", "closed",
+        "last_active", "peer",
     )  # fmt: skip
 
     def __init__(self, worker: Worker, handshake: Handshake, stream: asyncio.Transport) -> None:
@@ -78,6 +78,7 @@ class WsConnection(WSListener):
         self._full_at = 0.0  # of `Rate`
         self._heard = True
         self._bloated = False
+        self._quiet = 0  # how many pings have gone out since anything but a pong came
         self._goodbye: tuple[int, asyncio.TimerHandle] | None = None  # the code that was sent, and when it is enough
         self._idle = self._pings = -1  # its numbers among the worker's deadlines
         config = worker.config.ws
@@ -132,6 +133,7 @@ class WsConnection(WSListener):
             code = self._goodbye[0] if self._goodbye is not None else 1006
             self._worker.metrics.closed(code, len(self._worker.connections))
         self.peer.disconnected()
+        let_go(self._stream)
         self._waiting = None
         if self._worker.config.cancel_on_disconnect:
             for call in list(self._running.values()):
@@ -154,6 +156,7 @@ class WsConnection(WSListener):
     def on_fault(self, code: int, reason: str) -> None:
         if code == CloseCode.MESSAGE_TOO_BIG:
             reason = _TOO_BIG
+        deafen(self._stream)
         # Not now: picows looks one frame ahead, and the one before the wrong one is still to come.
         self._worker.loop.call_soon(self._fail, code, reason)
 
@@ -213,15 +216,17 @@ class WsConnection(WSListener):
             self.abort()
             return None
         self._heard = False
+        self._quiet += 1
         self._outbox.urgent(PING)
         return self._worker.loop.time() + self._worker.config.ws.ping_seconds
 
     # ---- What comes in -------------------------------------------------------------------------------------------
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        idles = not self._heard  # nothing else has come since the last ping
         self._heard = True
         kind: Any = frame.msg_type
+        if kind != _PONG:
+            self._quiet = 0
         if frame.rsv1 or frame.rsv2 or frame.rsv3:
             self._fail(CloseCode.PROTOCOL_ERROR, "A reserved bit is set, and no extension was agreed.")
         elif self.closed:
@@ -243,7 +248,7 @@ class WsConnection(WSListener):
         if frame.payload_size + frame.tail_size > _LARGE:
             self._bloated = True
         rests = frame.tail_size == 0 and self._fragments is None and not self.closed
-        if rests and (self._bloated or (idles and kind == _PONG)):
+        if rests and (self._bloated or self._quiet > 1):
             self._bloated = False
             sleep(self._stream, self, self._worker.config.max_message_size)
 

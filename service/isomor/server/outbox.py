@@ -24,9 +24,10 @@ logger = logging.getLogger("isomor")
 # An awaited push lets others run at least after so many bytes; and with so many, an outbox waits for no slice.
 _TURN: Final = 64 * 1024
 
-# What many connections get is written so long in each turn of the loop, in seconds; it is looked at the clock after so
-# many writes, of some 5 µs each.
+# What many connections get is written so long in each turn of the loop, in seconds; or, where all else takes longer, as
+# long as that, up to a limit. It is looked at the clock after so many writes, of some 5 µs each.
 _SLICE: Final = 0.001
+_LONGEST_SLICE: Final = 0.02
 _STEP: Final = 16
 
 
@@ -38,6 +39,7 @@ class Flusher:
         self._due: list[Outbox] = []
         self._shared: deque[Outbox] = deque()
         self._scheduled = False
+        self._ended = 0.0  # when the last slice has, while another is to follow
 
     def add(self, outbox: Outbox) -> None:
         """Flush `outbox` at the end of this turn."""
@@ -66,15 +68,19 @@ class Flusher:
 
     def _flush_slice(self, now: float) -> None:
         shared = self._shared
-        until = time.perf_counter() + _SLICE  # the loop's own clock stands still within a turn
+        began = time.perf_counter()  # the loop's own clock stands still within a turn
+        else_took = began - self._ended if self._ended else 0.0
+        until = began + min(max(_SLICE, else_took), _LONGEST_SLICE)
         while shared:
             for _ in range(min(_STEP, len(shared))):
                 outbox = shared.popleft()
                 outbox.is_shared = False
                 outbox.flush(now)
-            if time.perf_counter() >= until:
+            if (ended := time.perf_counter()) >= until:
                 break
+        self._ended = 0.0
         if shared:
+            self._ended = ended
             self._schedule()
 
 
@@ -138,7 +144,7 @@ class Outbox:
             self._flusher.add_shared(self)
         self._frames.append(frame)
         self.queued += len(frame)
-        if self.queued > _TURN and not self.is_due:
+        if not self.is_due and (self.queued > _TURN or self.queued > self._limit):
             self.is_due = True
             self._flusher.add(self)
 

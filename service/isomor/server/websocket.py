@@ -1,7 +1,7 @@
 """picows on a transport that is there already. All that leans on picows's inner class stands here.
 
-picows reads frames, from the first that comes in on, and writes nothing: it would end a connection in its own way,
-before what came ahead of a wrong frame is answered, and without hearing what its peer still sends.
+picows reads frames, where more comes in than a message now and then, and writes nothing: it would end a connection in
+its own way, before what came ahead of a wrong frame is answered, and without hearing what its peer still sends.
 
 `WSProtocol` is not part of picows's public interface: its minor version is pinned, and a test fails when its
 constructor changes. It is used as `picows.ws_connect` itself uses it behind a proxy.
@@ -96,8 +96,20 @@ def attach(transport: asyncio.Transport, listener: Listener, most: int, rest: by
 
 def sleep(transport: asyncio.Transport, listener: Listener, most: int) -> None:
     """Let go of what has read so far, until more comes in; only between two frames, with nothing read beyond."""
+    if not isinstance(transport.get_protocol(), _Deaf):
+        transport.set_protocol(_NO_PARSER)
+        transport.set_protocol(_Asleep(transport, listener, most))
+
+
+def let_go(transport: asyncio.Transport) -> None:
+    """Keep nothing of a connection that is gone: uvloop's TLS would keep its parser, and that the rest."""
     transport.set_protocol(_NO_PARSER)
-    transport.set_protocol(_Asleep(transport, listener, most))
+
+
+def deafen(transport: asyncio.Transport) -> None:
+    """Read on, but for nothing; what has been read already is still delivered."""
+    if not transport.is_closing() and not isinstance(transport.get_protocol(), _Deaf):
+        transport.set_protocol(_Deaf(transport.get_protocol()))
 
 
 def stop_hearing(transport: asyncio.Transport) -> None:
@@ -106,9 +118,9 @@ def stop_hearing(transport: asyncio.Transport) -> None:
     To close it while the peer still sends would reset it, and take away what it has not read yet: the close frame
     (RFC 6455 section 7.1.1).
     """
-    if transport.is_closing() or isinstance(transport.get_protocol(), _Deaf):
+    if transport.is_closing():
         return
-    transport.set_protocol(_Deaf(transport.get_protocol()))
+    deafen(transport)
     if transport.can_write_eof():
         transport.write_eof()
     else:
@@ -178,8 +190,8 @@ class _Asleep(asyncio.Protocol):
         self._transport.set_protocol(_NOBODY)
         self._transport.set_protocol(protocol)
         protocol.connection_made(_Behind(self._transport, self._listener))
-        _feed(protocol, _HEAD)
-        _feed(protocol, data)
+        _feed(self._transport, _HEAD)
+        _feed(self._transport, data)
 
     def eof_received(self) -> bool:
         return False
@@ -263,9 +275,13 @@ def _protocol(listener: Listener, most: int) -> Any:
     )
 
 
-def _feed(protocol: Any, data: bytes) -> None:
-    """Hand bytes to picows as if they had come from the socket."""
+def _feed(transport: asyncio.Transport, data: bytes) -> None:
+    """Hand bytes to the transport's protocol, and to what replaces it meanwhile, as if they came from the socket."""
     while data:
+        protocol: Any = transport.get_protocol()
+        if isinstance(protocol, _Asleep):
+            protocol.data_received(data)
+            return
         buffer = protocol.get_buffer(-1)
         size = min(len(buffer), len(data))
         buffer[:size] = data[:size]
