@@ -87,7 +87,7 @@ e2e: test-setup ## Build the images, and test them and the compose stack; needs 
 	@exec $(BIN)/python -m pytest tests/e2e $(ARGS)
 
 .PHONY: bench
-bench: bench-setup ## Measure isomor beside its peers, into benchmarks/RESULTS.md; takes 20 minutes
+bench: bench-setup ## Measure isomor beside its peers, into benchmarks/RESULTS.md; takes half an hour
 	@exec $(BENCH)/bin/python -m benchmarks $(ARGS)
 
 .PHONY: bench-quick

@@ -224,18 +224,14 @@ def memory(bench: Bench, contender: Contender) -> Sample:
     return {key: (found - before) / IDLE for key, found in (("idle", idle), ("called", called), ("after", after))}
 
 
-def connect(bench: Bench, contender: Contender, *, calling: bool = False) -> Sample:
-    """Open, upgrade, close, on 50 connections at a time; with Socket.IO, until it says that it is connected.
-
-    With `calling`, each has a call answered before it is closed.
-    """
+def connect(bench: Bench, contender: Contender) -> Sample:
+    """Open, upgrade, close, on 50 connections at a time; with Socket.IO, until it says that it is connected."""
     ws = _ws(contender)
-    first = [_first_call(contender, "add", CALLS["add"][0])] if calling else []
     server = bench.server(contender.name, contender.command)
     return _run(
         bench,
         [server],
-        *("connect", "--port", server.port, "--path", ws.path, *ws.options, *_opening(bench, ws, *first)),
+        *("connect", "--port", server.port, "--path", ws.path, *ws.options, *_opening(bench, ws)),
         *("--connections", 50, "--seconds", bench.seconds),
     )
 

@@ -205,14 +205,6 @@ WORKS = (
         connect,
     ),
     Work(
-        "connect-call",
-        "New WebSockets with a call each",
-        (Figure("rate", "connections/s"),),
-        (US, "ws", "trpc", "socketio", "fastapi"),
-        (),
-        partial(connect, calling=True),
-    ),
-    Work(
         "start",
         "From start to the first answer, with 100 functions",
         (Figure("seconds", "ms", 1e3, lower=True),),
