@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import socket
 import struct
+from collections.abc import Callable
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 from harness import CLOSE, CONTINUATION, PING, PONG, TEXT, RawWebSocket, Server, frame, wait_until
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 API = {
     "add.py": "async def add(a: int, b: int) -> int:\n    return a + b\n",
@@ -31,6 +35,10 @@ BLOCK = {"block.py": "import time\n\nasync def block() -> None:\n    time.sleep(
 ENV = {"ISOMOR_WS": "add|size", "ISOMOR_WS_TIMEOUT": "0", "ISOMOR_WS_PING_SECONDS": "0"}
 
 
+values = st.one_of(st.integers(-(2**31), 2**31), st.sampled_from([None, "1", 1.5, True, [], {}]))
+ids = st.one_of(st.integers(0, 99), st.text(max_size=9), st.none())
+
+
 @pytest.fixture(scope="module")
 def server(serve_module) -> Server:
     return serve_module(API, env=ENV)
@@ -42,6 +50,10 @@ def message(name: str, *args: object, call_id: int = 1) -> bytes:
 
 def call(name: str, *args: object, call_id: int = 1) -> bytes:
     return frame(TEXT, message(name, *args, call_id=call_id))
+
+
+def fragments(payload: bytes, at: int) -> bytes:
+    return frame(TEXT, payload[:at], fin=False) + frame(CONTINUATION, payload[at:])
 
 
 def result(ws: RawWebSocket) -> object:
@@ -240,6 +252,51 @@ def test_one_that_says_no_more_is_gone(server, ws):
     ws.connection.socket.shutdown(socket.SHUT_WR)
     assert ws.wait_closed() == 1006
     wait_until(lambda: server.call("connections") == 0)
+
+
+# What is said on a connection, and how many frames answer it. What ends the connection comes last.
+said = st.one_of(
+    st.builds(lambda a, b, i: (call("add", a, b, call_id=i), 1), values, values, ids),
+    st.builds(lambda text, i: (call("size", text, call_id=i), 1), st.text(max_size=300), ids),
+    st.builds(lambda name: (call(name), 1), st.sampled_from(["", "no_such", "tell"])),
+    st.builds(lambda text: (frame(TEXT, text.encode()), 1), st.sampled_from(["", "{", "[]", "null", '{"action":"X"}'])),
+    st.just((frame(TEXT, b'{"action":"PING"}'), 1)),
+    st.just((frame(TEXT, b'{"action":"CANCEL","id":1}'), 0)),
+    st.builds(lambda payload: (frame(PING, payload), 1), st.binary(max_size=125)),
+    st.builds(lambda payload: (frame(PONG, payload), 0), st.sampled_from([b"", b"x"])),
+    st.builds(lambda at: (fragments(message("add", 1, 2), at), 1), st.integers(0, 30)),
+)
+endings = st.one_of(
+    st.builds(lambda code: frame(CLOSE, struct.pack("!H", code)), st.sampled_from([1000, 1001, 1005, 3000, 999])),
+    st.builds(lambda first: bytes([first]) + b"\x80abcd", st.integers(0, 255).filter(lambda first: first & 15 != PONG)),
+    st.sampled_from([frame(TEXT, b"\xff"), frame(TEXT, b"x", mask=False), frame(PONG, rsv=1), frame(2, b"x")]),
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(said, max_size=10), endings)
+def test_whatever_is_said_is_answered_as_by_picows(server, exchange, ending):
+    asleep, awake = [play(server, exchange, ending, first) for first in (lambda ws: None, wake)]
+    assert asleep == awake
+
+
+def play(
+    server: Server, exchange: list[tuple[bytes, int]], ending: bytes, first: Callable[[RawWebSocket], None]
+) -> Any:
+    """All that is answered, one after the other."""
+    with server.raw_ws() as ws:
+        first(ws)
+        answers = []
+        for data, count in exchange:
+            ws.send_bytes(data)
+            answers += [ws.receive() for _ in range(count)]
+        ws.send_bytes(ending)
+        ws.send(CLOSE, struct.pack("!H", 1000))  # where that was none
+        while True:
+            try:
+                answers.append(ws.receive())
+            except EOFError:
+                return answers
 
 
 def test_calls_that_come_with_the_handshake_are_answered(server):

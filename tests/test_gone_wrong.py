@@ -308,8 +308,14 @@ def fails(way: Way, name: str, *args: Any) -> CallFailed:
 def test_who_blocks_the_loop_is_named_while_it_does_and_after(server, other, name, who, where):
     before = len(server.log)
     with server.ws() as ws:
-        ws.send_call(name, 1.5)  # longer than calls may take, and than the watchdog may get no time on a busy machine
-        wait_until(lambda: f"{who} has blocked the event loop for " in server.log[before:], "the end in the log")
+
+        def is_told() -> bool:
+            """After one more block: through one, the watchdog may get no time on a busy machine."""
+            ws.send_call(name, 0.5)  # which may well take longer than calls may
+            assert ws.call("hello") == "hello"
+            return f"{who} has blocked the event loop for " in server.log[before:]
+
+        wait_until(is_told, "the end in the log", pause=0.1)
         log = server.log[before:]
     while_it_did = rf"WARNING {re.escape(who)} blocks the event loop, for \d+\.\d s so far, at {re.escape(where)}: "
     assert re.search(while_it_did, log)

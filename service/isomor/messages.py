@@ -86,8 +86,7 @@ def decode_client_message(text: str, depth: int = MAX_DEPTH) -> ClientMessage:
         ApiError: BAD_MESSAGE, if it is not JSON or not of the shape of a message.
     """
     try:
-        if len(text) > depth:  # a shorter one cannot be nested so deeply
-            check_depth(text, depth)
+        check_depth(text, depth)
         return _client_message.decode(text)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise _bad_message(error) from None
@@ -102,10 +101,8 @@ def decode_http_call(body: bytes, depth: int = MAX_DEPTH) -> HttpCall:
     if not body:
         return HttpCall()
     try:
-        text = body.decode()
-        if len(text) > depth:
-            check_depth(text, depth)
-        return _http_call.decode(text)
+        check_depth(body.decode(), depth)
+        return _http_call.decode(body)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise _bad_message(error) from None
 
@@ -275,14 +272,9 @@ def _id(call_id: CallId) -> bytes:
     return b"%d" % call_id if type(call_id) is int else _encoder.encode(call_id)
 
 
-def result_frame(call_id: CallId, payload: bytes) -> bytes:
-    """API_RES, in a frame as `text_frame` makes it; `payload` is JSON. Every call comes by here."""
-    if type(call_id) is int:
-        message = b'{"action":"API_RES","id":%d,"payload":%b}' % (call_id, payload)
-    else:
-        message = b'{"action":"API_RES","id":%b,"payload":%b}' % (_encoder.encode(call_id), payload)
-    size = len(message)
-    return _SHORT_HEADS[size] + message if size < 126 else text_frame(message)
+def result_message(call_id: CallId, payload: bytes) -> bytes:
+    """API_RES; `payload` is JSON."""
+    return b'{"action":"API_RES","id":%b,"payload":%b}' % (_id(call_id), payload)
 
 
 def error_message(call_id: CallId, error: ApiError) -> bytes:

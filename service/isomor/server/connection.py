@@ -349,7 +349,7 @@ class WsConnection(WSListener):
         if error is not None:
             self._send_error(call.key, error)
         elif payload is not None:
-            self._outbox.add(messages.result_frame(call.key, payload))
+            self._outbox.add(messages.text_frame(messages.result_message(call.key, payload)))
         if not self._reading:
             self._worker.outside(self._advance)
 

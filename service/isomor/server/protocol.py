@@ -59,17 +59,8 @@ class IsomorProtocol(WebSocketProtocol):
     """
 
     __slots__ = (
-        "_began",
-        "_call",
-        "_clock",
-        "_full_at",
-        "_last",
-        "_needed",
-        "_socket",
-        "_taken",
-        "_trusted",
-        "requests",
-    )
+        "_began", "_call", "_clock", "_full_at", "_last", "_needed", "_socket", "_taken", "_trusted", "requests",
+    )  # fmt: skip
 
     # Sanic's methods have no types, and `untyped_calls_exclude` does not reach them by way of a subclass: hence what
     # mypy is told to ignore below.

@@ -41,7 +41,7 @@ class Rate:
         Raises:
             ApiError: TOO_MANY_CALLS, where the bucket is empty.
         """
-        full_at = (full_at if full_at > now else now) + self._seconds
+        full_at = max(full_at, now) + self._seconds
         # A moment of slack: times are sums of fractions that no float holds.
         if full_at - now > self._burst + 1e-6:
             raise ApiError.over("max_calls_per_second", "TOO_MANY_CALLS", self._said)
