@@ -270,6 +270,9 @@ endings = st.one_of(
     st.builds(lambda code: frame(CLOSE, struct.pack("!H", code)), st.sampled_from([1000, 1001, 1005, 3000, 999])),
     st.builds(lambda first: bytes([first]) + b"\x80abcd", st.integers(0, 255).filter(lambda first: first & 15 != PONG)),
     st.sampled_from([frame(TEXT, b"\xff"), frame(TEXT, b"x", mask=False), frame(PONG, rsv=1), frame(2, b"x")]),
+    st.builds(
+        lambda opcode, rsv: frame(opcode, b"{}", rsv=rsv), st.sampled_from([TEXT, PING, PONG]), st.integers(1, 7)
+    ),
 )
 
 
