@@ -24,9 +24,9 @@ def test_what_is_not_whole_or_is_more_is_left(payload: bytes, count: int) -> Non
 
 
 def test_sizes() -> None:
-    for size in (*range(300), 4095, 4096):
+    for size in (*range(300), 511, 512):
         assert read_message(frame(TEXT, b"x" * size), 10_000) == "x" * size
-    for size in (4097, 70_000):
+    for size in (513, 70_000):
         assert read_message(frame(TEXT, b"x" * size), 100_000) is None
 
 

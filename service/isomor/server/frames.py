@@ -1,4 +1,4 @@
-"""Frames of a WebSocket (RFC 6455 section 5) that picows leaves to us: control frames out, fragments in."""
+"""Frames of a WebSocket (RFC 6455 section 5) that picows leaves to us: control frames out; in, fragments, and messages by themselves."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Final
 
 PING: Final = b"\x89\x00"
 
-# To unmask much in Python takes longer than in C.
-_LARGE: Final = 4096
+# To unmask more in Python takes longer than is worth it.
+_LONGEST: Final = 512
 
 _new_decoder: Final = codecs.getincrementaldecoder("utf-8")
 
@@ -31,7 +31,7 @@ def read_message(data: bytes, most: int) -> str | None:
     size, start = data[1] - 0x80, 6
     if size == 126:
         size, start = int.from_bytes(data[2:4]), 8
-        if not 126 <= size <= _LARGE:  # in more bytes than it needs (section 5.2), or too large for here
+        if not 126 <= size <= _LONGEST:  # in more bytes than it needs (section 5.2), or too large for here
             return None
     elif size == 127:
         return None

@@ -25,8 +25,8 @@ from .worker import App, Worker
 _LARGEST: Final = 64 * 1024
 
 # A page sends the same head with each call of a function that takes as much: what it means is remembered, which saves a
-# quarter of the time that a call takes. Long ones are not kept; and where each
-# differs, by an id that a proxy adds, the time is not saved.
+# quarter of the time that a call takes. Long ones are remembered by their own connection alone; and where each differs,
+# by an id that a proxy adds, the time is not saved.
 _LONGEST_KEPT: Final = 2048
 _MOST_KEPT: Final = 1000
 
