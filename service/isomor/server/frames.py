@@ -1,4 +1,4 @@
-"""Frames of a WebSocket (RFC 6455 section 5) that picows leaves to us: control frames out; in, fragments, and messages by themselves."""
+"""Frames (RFC 6455 section 5) that picows leaves to us: control frames out; in, fragments, and single messages."""
 
 from __future__ import annotations
 
